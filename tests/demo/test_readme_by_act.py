@@ -346,3 +346,31 @@ def test_the_reusable_workflow_chooses_an_item_and_works_on_it(stack: ExitStack,
     assert end.exit_code == 0, log_of(end)
     assert [one.path for pull in consumer.pulls for one in pull.files] == [".github/workflows/terraform.yml"]
     assert "1 work item selected" in end.summary
+
+
+@pytest.mark.proof
+def test_what_waited_starts_by_the_addition_and_its_merge_is_followed_by_the_example(
+    stack: ExitStack, tmp_path: Path, mirror: Path
+) -> None:
+    consumer = Consumer(stack, tmp_path, mirror, "A GitHub App", "What waited")
+    consumer.actions = consumer.stand_ins(consumer.workflow)
+    blocker = consumer.stage.repository.add_issue("Network for refunds", "text", author=PERSON)
+    consumer.refunds.block(blocker)
+
+    def run(name: str, event: dict[str, Any]) -> JobEnd:
+        consumer.folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        return consumer.run(name, event)
+
+    end = run("issues", consumer.label())
+    assert (end.exit_code, end.outputs.get("conclusion")) == (0, "declined"), log_of(end)
+    end = run("issues", consumer.github.close_event(blocker, by=TECH_LEAD))
+    assert (end.exit_code, end.outputs.get("conclusion")) == (0, "published"), log_of(end)
+    (pull,) = consumer.pulls
+    pull.merge(by=PERSON)
+    consumer.workflow = example("follow-up.yml")
+    asked = len(consumer.llm.requests)
+    end = run("pull_request_target", consumer.github.pull_request_event(pull, "closed", by=PERSON))
+    assert (end.exit_code, end.outputs.get("conclusion")) == (0, "concluded"), log_of(end)
+    assert len(consumer.llm.requests) == asked
+    (comment,) = consumer.refunds.comments
+    assert "The pull request was merged" in comment.body

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ops_agent.model.errors import RateLimited
+from ops_agent.model.errors import NotPermitted, RateLimited
 from ops_agent.model.work_item import Claim
 from run.github_world import Workplace
 from run.publication_runs import NO, Run
@@ -66,6 +66,18 @@ def test_a_release_never_fails(here: Workplace) -> None:
     here.github.faults.at(1, onwards=True).answer(500)
     at_work.release(NO)
     assert "could not" in at_work.said
+
+
+def test_a_claim_that_breaks_after_its_comment_was_written_says_so(here: Workplace) -> None:
+    """The run before was killed, the base moved on, and the branch cannot be made anew."""
+    Run(here).claim()
+    here.repository.add_run(77, status="completed", conclusion="failure")
+    here.repository.commit("main", {"README.md": "new"}, "meanwhile", by="maria")
+    here.github.faults.on("DELETE /repos/{owner}/{repo}/git/refs").answer(403)
+    with pytest.raises(NotPermitted):
+        Run(here, event_id=9002, run_id=78).claim()
+    (comment,) = here.claim_comments()
+    assert "**not_permitted**" in comment and "ops-agent has stopped" in comment and "run 78" in comment
 
 
 def test_a_reason_whose_redaction_fails_is_withheld(here: Workplace) -> None:

@@ -178,6 +178,7 @@ class _Claiming:
 
     def _take(self, seen: Seen, created: bool) -> Claim | Stopped:
         world, item, wanted = self.world, self.item, self.wanted
+        claimed = wanted
         try:
             found = wanted if created else self._found_branch(seen)
             if isinstance(found, Stopped):
@@ -191,7 +192,10 @@ class _Claiming:
             if is_empty and claimed.base_commit != wanted.base_commit:
                 claimed = self._renewed(claimed)
             note = move_card(world.board, world.reporter, item.issue, self.settings.board.status_in_progress)
-        except OpsAgentError:
+        except OpsAgentError as broken:
+            Progress(world, item, claimed, self.run).write(
+                Phase.STOPPED, _reason(world.redact, broken, None, item.own_repository)
+            )
             if created:
                 _delete_untouched(world.branches, world.pull_requests, world.reporter, item, wanted)
             raise
