@@ -12,6 +12,7 @@ from ops_agent.adapters.github.event_file import read_closed_pull_request
 from ops_agent.config.settings import Settings
 from ops_agent.run.after_merge import after_pull_request
 from sweep.sweep_world import GIVEN, PERSON, IssueScenario
+from sweep.test_calls import FOLLOW
 
 
 def followed(scenario: IssueScenario, pull: PullRequest, settings: Settings = GIVEN) -> str:
@@ -35,7 +36,10 @@ def test_a_merge_moves_the_card_and_the_comment_says_what_comes_next(
 ) -> None:
     pull.merge(by=PERSON)
     given = replace(GIVEN, board=replace(GIVEN.board, status_done=status))
+    scenario.github.recorder.restart()
     assert followed(scenario, pull, given) == "concluded"
+    if status == "Done":
+        assert tuple(call.operation for call in scenario.github.recorder.calls) == FOLLOW
     assert scenario.board.column(scenario.issue) == column
     assert "The pull request was merged" in scenario.said() and "has opened" not in scenario.said()
     assert ("The intended column is **Shipped**" in scenario.said()) == (status == "Shipped")

@@ -59,6 +59,17 @@ RELEASE = (
     f"DELETE {_REPO}/git/refs/{{ref}}",
 )
 ANSWER = ("query viewer", f"GET {_ISSUE}/comments", f"POST {_ISSUE}/comments")
+FREED = (f"GET {_ISSUE}/dependencies/blocking", f"GET {_ISSUE}/parent")
+FOLLOW = (
+    f"GET {_REPO}/pulls/{{pull_number}}",
+    "query viewer",
+    f"GET {_ISSUE}",
+    "query organization,node",
+    "mutation updateProjectV2ItemFieldValue",
+    f"GET {_ISSUE}/comments",
+    PROGRESS,
+    f"GET {_ISSUE}/parent",
+)
 ADVISED = (PROGRESS,)
 CALLS = (*ADMIT, *CLAIM, TREE, *ASK_ABILITIES, *ASK_RULES, ARCHIVE, PROGRESS, *PIN, *ADVISED, *PUBLISH)
 """A clean run whose change set holds a workflow with an action by tag (PIN), with a label and a review status. It is
@@ -70,6 +81,11 @@ WRITES = tuple(
 # The probes of the token's permissions look like writes and are refused by design; a claim and a pull request look like
 # the probes.
 WRITES += tuple(n for n, call in enumerate(CALLS, start=1) if call in (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls"))
+
+PARENT = (
+    "only for an item that has one; where our comment is among them also what `select` asks, our open pull "
+    "requests, the comments of each ready sub-issue, and one edit"
+)
 
 
 STAGES = (
@@ -84,6 +100,9 @@ STAGES = (
     ("judge", "for each action named by a tag, to pin it; asked once in a run", PIN),
     ("publish", "with a label and a review status; each open pull request of ours adds one", PUBLISH),
     ("release", "only when nothing is published", RELEASE),
+    ("parent", PARENT, (f"GET {_ISSUE}/comments",)),
+    ("closed", "an issue was closed for which nothing waited", FREED),
+    ("follow", "a pull request of ours was merged or closed", FOLLOW),
 )
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
