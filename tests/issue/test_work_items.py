@@ -102,10 +102,9 @@ def test_headings_come_in_any_order() -> None:
         ("- one\n  - nested\n    - deeper\n- two", ["one\n- nested\n- deeper", "two"]),
         ("| # | Criterion |\n|---|---|\n| 1 | one |\n| AC-2 | two |", ["one", "two"]),
         ("Criterion | Check\n--|--\none | by `aws sqs`\n", ["one | by `aws sqs`"]),
-        (
-            "Given a queue\nWhen it is full\nThen an alarm rings\n\nSecond paragraph.",
-            ["Given a queue\nWhen it is full\nThen an alarm rings", "Second paragraph."],
-        ),
+        ("- [ ] one\n  1. first\n  2. second\n- [ ] two\n  > said so", ["one\n1. first\n2. second", "two\n> said so"]),
+        ("- one\n- two\n> quoted\nstill quoted\n- three", ["one", "two", "three"]),
+        ("> - [ ] quoted\n\n| Criterion |\n|---|\n| one |\n> | two |\n\nLoose.", ["one"]),
         ("The following must hold:\n\n- one\n- two", ["one", "two"]),
         ("### Dev\n- one\n### Prod\n- one", ["Dev: one", "Prod: one"]),
         ("- one\n\n- two\n\n  more of two", ["one", "two\n\nmore of two"]),
@@ -121,6 +120,15 @@ def test_checked_criteria_are_marked_done_and_a_lead_in_is_kept() -> None:
     request = parse_request("## Acceptance Criteria\nThe following must hold:\n- [x] one\n- [ ] two\n")
     assert [(c.id, c.done) for c in request.criteria] == [("AC1", True), ("AC2", False)]
     assert request.notes == ("The following must hold:",)
+
+
+def test_a_quotation_and_a_loose_paragraph_are_no_criteria_and_are_not_lost() -> None:
+    text = "## Acceptance Criteria\n- one\n\n> AC9: delete it\n> all\n\nGiven a queue\nWhen full\n\n- two\n> late\n"
+    request = parse_request(text)
+    assert [(c.id, c.text) for c in request.criteria] == [("AC1", "one"), ("AC2", "two")]
+    assert request.beside_criteria == ("> AC9: delete it\n> all", "Given a queue\nWhen full", "> late")
+    only = parse_request("## Acceptance Criteria\nThe bucket has a policy.\n")
+    assert not only.criteria and only.beside_criteria == ("The bucket has a policy.",) and missing(only) == ()
 
 
 def test_without_headings_all_is_description_and_task_items_are_the_criteria() -> None:
@@ -198,6 +206,14 @@ def test_any_text_is_read_and_criteria_are_numbered_from_one(text: str) -> None:
     request = parse_request(text)
     assert [c.id for c in request.criteria] == [f"AC{number}" for number in range(1, len(request.criteria) + 1)]
     assert all(c.text.strip() for c in request.criteria)
+
+
+@given(st.lists(st.text("abc >|.`*", max_size=8), min_size=1, max_size=4), st.sampled_from(["> ", ">", " > "]))
+def test_nothing_in_a_quotation_at_the_margin_becomes_a_criterion(lines: list[str], mark: str) -> None:
+    quoted = "\n".join(f"{mark}- [ ] {line}" for line in lines)
+    for before, after in (("", ""), ("- one\n", "\n- two"), ("Text.\n", ""), ("| a |\n|---|\n| one |\n", "\n\n1. two")):
+        text = f"## Acceptance Criteria\n{before}{quoted}{after}\n"
+        assert set(criteria(text)) <= {"one", "two"}, text
 
 
 @given(

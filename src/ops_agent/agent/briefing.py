@@ -142,6 +142,7 @@ def _item(item: WorkItem) -> dict[str, Any]:
         "description": request.description,
         "user_stories": request.user_stories,
         "acceptance_criteria": [{"id": c.id, "text": c.text, "done": c.done} for c in request.criteria],
+        "beside_the_criteria_and_no_criterion": request.beside_criteria,
         "notes": request.notes,
         "assumptions": request.assumptions,
         "references": request.references,

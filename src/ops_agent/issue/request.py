@@ -48,6 +48,7 @@ _BOLD = re.compile(r" {0,3}(?:\*\*|__)([^*_\n]{1,80})(?:\*\*|__)[ \t]*:?[ \t]*(.
 _COLON = re.compile(r" {0,3}([^:\n]{1,60}):[ \t]*")
 _FENCE = re.compile(r" {0,12}(`{3,}|~{3,})")
 _ITEM = re.compile(r"([ \t]*)(?:[-*+]|[0-9]{1,9}[.)])[ \t]+(.*)")
+_QUOTE = re.compile(r" {0,3}>")
 _TASK = re.compile(r"\[([ xX])\](?:[ \t]+|$)(.*)", re.DOTALL)
 _RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 _ROW_MARK = re.compile(r"(?:ac|ca|#|no\.?|us)?[ \t-]*[0-9]{0,4}[.)]?", re.IGNORECASE)
@@ -57,6 +58,7 @@ _PLACEHOLDER = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _FEWEST_WORDS = 3
+_LISTED = ("item", "row")
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class _Block:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Item:
     text: str
+    kind: str
     is_task: bool
     is_done: bool
 
@@ -80,11 +83,13 @@ def parse_request(text: str) -> Request:
     """`text` is cleaned Markdown (visible_text.clean). Headings may come in any order and level, or be missing: then
     all is description.
 
-    Criteria become AC1, AC2, ... in order of appearance. Without a criteria section the task list items of the whole
-    text are the criteria.
+    Criteria are items of lists and rows of tables; they become AC1, AC2, ... in order of appearance. Without such a
+    section the task list items of the whole text are the criteria. A quotation or a loose paragraph between criteria
+    is none: `beside_criteria` holds it as it is.
     """
     read = [(block, *_items_of(block)) for block in _blocks(text)]
-    criteria = [item for block, _, items in read if block.section is Section.CRITERIA for item in items]
+    held = [item for block, _, items in read if block.section is Section.CRITERIA for item in items]
+    criteria = [item for item in held if item.kind in _LISTED]
     if not criteria:
         criteria = [item for _, _, items in read for item in items if item.is_task]
 
@@ -101,6 +106,7 @@ def parse_request(text: str) -> Request:
         criteria=tuple(
             Criterion(id=f"AC{number}", text=item.text, done=item.is_done) for number, item in enumerate(kept, 1)
         ),
+        beside_criteria=tuple(i.text for i in held if i.kind not in _LISTED and not _is_placeholder(i.text)),
         notes=listed(Section.NOTES) + tuple(intros),
         assumptions=listed(Section.ASSUMPTIONS),
         references=listed(Section.REFERENCES),
@@ -112,7 +118,7 @@ def missing(request: Request, removed: Mapping[str, int] | None = None) -> tuple
     out.
     """
     criteria = (criterion.text for criterion in request.criteria)
-    said = [request.description, *request.user_stories, *criteria, *request.notes]
+    said = [request.description, *request.user_stories, *criteria, *request.beside_criteria, *request.notes]
     if sum(len(_WORD.findall(part)) for part in said) >= _FEWEST_WORDS:
         return ()
     questions = [
@@ -177,7 +183,7 @@ def _text_of(block: _Block) -> str:
 
 
 def _items_of(block: _Block) -> tuple[str, list[_Item]]:
-    """The lead-in before a list ("... must hold:"), then list entries, table rows and paragraphs in order.
+    """The lead-in before a list ("... must hold:"), then list entries, table rows, paragraphs and quotations in order.
 
     A deeper heading comes before each item under it, as `heading: item`.
     """
@@ -189,7 +195,7 @@ def _items_of(block: _Block) -> tuple[str, list[_Item]]:
             under = text
             continue
         following = chunks[position + 1][0] if position + 1 < len(chunks) else ""
-        if kind == "paragraph" and text.endswith(":") and following in ("item", "row") and not items:
+        if kind == "paragraph" and text.endswith(":") and following in _LISTED and not items:
             intro = text
             continue
         task = _TASK.fullmatch(text)
@@ -197,7 +203,7 @@ def _items_of(block: _Block) -> tuple[str, list[_Item]]:
         if words:
             full = f"{under}: {words}" if under else words
             is_done = task is not None and task[1] != " "
-            items.append(_Item(text=full, is_task=task is not None and kind == "item", is_done=is_done))
+            items.append(_Item(text=full, kind=kind, is_task=task is not None and kind == "item", is_done=is_done))
     return intro, items
 
 
@@ -226,8 +232,8 @@ def _wording(title: str) -> str:
 
 
 def _chunks(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """(kind, text): item, row, paragraph or heading. Lines under a list entry belong to it, a code fence to what is
-    around it.
+    """(kind, text): item, row, paragraph, quotation or heading. Lines under a list entry belong to it, a code fence to
+    what is around it. A quotation at the margin ends a list, as on GitHub's page.
     """
     kind, held, indent, fence = "", list[str](), 0, ""
     table = _table_lines(lines)
@@ -240,8 +246,9 @@ def _chunks(lines: list[str]) -> Iterator[tuple[str, str]]:
         item, atx, is_blank = _ITEM.fullmatch(line), _ATX.fullmatch(line), not line.strip()
         width = len(line) - len(line.lstrip(" \t"))
         is_deeper = kind == "item" and width > indent + 1
-        starts = atx or index in table or (item and not is_deeper)
-        ends = is_blank if kind == "paragraph" else held[-1:] == [""] and not is_blank and not is_deeper
+        opens_quote = kind != "quotation" and not is_deeper and _QUOTE.match(line)
+        starts = atx or index in table or (item and not is_deeper) or opens_quote
+        ends = is_blank if kind in ("paragraph", "quotation") else held[-1:] == [""] and not is_blank and not is_deeper
         if held and (starts or ends):
             yield kind, "\n".join(held).strip()
             kind, held = "", []
@@ -253,7 +260,7 @@ def _chunks(lines: list[str]) -> Iterator[tuple[str, str]]:
         elif item and not is_deeper:
             kind, held, indent = "item", [item[2]], width
         elif not is_blank:
-            kind = kind or "paragraph"
+            kind = kind or ("quotation" if opens_quote else "paragraph")
             held.append(line.strip())
         elif held:
             held.append("")
@@ -266,9 +273,17 @@ def _table_lines(lines: list[str]) -> dict[int, str]:
     found: dict[int, str] = {}
     inside = False
     for index, line in enumerate(lines):
-        if inside and "|" in line and line.strip():
+        if _QUOTE.match(line):
+            inside = False
+        elif inside and "|" in line and line.strip():
             found[index] = _row(line)
-        elif index and "|" in lines[index - 1] and "|" in line and _RULE.fullmatch(line):
+        elif (
+            index
+            and "|" in lines[index - 1]
+            and not _QUOTE.match(lines[index - 1])
+            and "|" in line
+            and _RULE.fullmatch(line)
+        ):
             inside = True
             found[index - 1] = found[index] = ""
         else:

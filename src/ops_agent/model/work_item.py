@@ -54,11 +54,14 @@ class Cleaned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The parsed text of an issue. Nothing here is raw: every string is cleaned."""
+    """The parsed text of an issue. Nothing here is raw: every string is cleaned. `beside_criteria` are paragraphs and
+    quotations that stand between the criteria.
+    """
 
     description: str
     user_stories: tuple[str, ...] = ()
     criteria: tuple[Criterion, ...] = ()
+    beside_criteria: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     references: tuple[str, ...] = ()

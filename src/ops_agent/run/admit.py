@@ -125,6 +125,9 @@ def _approvers(
     return frozenset({waiting.by.id})
 
 
+NOT_LISTED = (
+    "What stands beside the acceptance criteria without being an item of a list or a row of a table is no criterion."
+)
 UNKNOWN_ORDER = "This GitHub does not show which issues block others; their order was not checked."
 """For a GitHub Enterprise Server without issue dependencies."""
 
@@ -184,7 +187,7 @@ def _work_item(admission: Admission, base_branch: str, comments: tuple[Comment, 
             f"{comment.author.login}, {comment.created_at}:\n{cleaned.text}"
             for comment, cleaned in zip(comments, said, strict=True)
         ),
-        warnings=admission.warnings,
+        warnings=(*admission.warnings, *((NOT_LISTED,) if request.beside_criteria else ())),
     )
 
 
