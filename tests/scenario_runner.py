@@ -118,6 +118,9 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
             text.get("title", "[ops] Queue for billing"), text.get("body", BODY), author=PERSON
         )
         board.put(issue, text.get("status", "Ready"))
+        blocker = repository.add_issue("Network", "", author=PERSON) if scenario.get("blocked") else None
+        if blocker is not None:
+            issue.block(blocker)
         for label, by in scenario.get("labels", {}).items():
             issue.add_label(label, by=by)
         for name, tag in ACTIONS.items():
@@ -151,6 +154,14 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
             interruption = Interruption(scenario.get("interrupt", {}))
             ends.append(run_plainly(job, place, interruption.listen, interruption.started))
             interruption.check()
+        if blocker is not None:
+            event, number = github.close_event(blocker, by=PERSON), len(ends) + 1
+            place = workplace / "unblocked"
+            place.mkdir()
+            repository.add_run(4241 + number)
+            files = repository.files()
+            job = _job(scenario, github, llm, world, harness, "issues", event, PERSON, token, files, number)
+            ends.append(run_plainly(job, place, lambda line: None))
         if "verify" in scenario:
             (pull,) = repository.pull_requests
             repository.commit(pull.head, scenario["verify"]["push"], "By hand", by=PERSON)

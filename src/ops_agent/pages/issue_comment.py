@@ -52,7 +52,7 @@ def progress_comment(record: ClaimRecord, item: WorkItem, run: RunIdentity, note
 
 def answer_comment(stopped: Stopped, repository: str, run: RunIdentity) -> str:
     """The whole comment on an issue of `repository` that was not taken."""
-    return _joined(_marked(ANSWER_MARK, stopped), _NOT_TAKEN, stopped_text(stopped, repository), by_run(run))
+    return _joined(_marked(ANSWER_MARK, stopped), _heading(stopped), stopped_text(stopped, repository), by_run(run))
 
 
 def with_later_end(body: str, record: ClaimRecord, stopped: Stopped, repository: str, run: RunIdentity) -> str:
@@ -63,7 +63,7 @@ def with_later_end(body: str, record: ClaimRecord, stopped: Stopped, repository:
     if record.state == "published":
         kept = body.partition(_LATER_MARK)[0].rstrip()
         return _joined(kept, _marked(_LATER_MARK, stopped), "**Since then:** nothing was changed.", says, by_run(run))
-    return _joined(_marked(record.line, stopped), _NOT_TAKEN, says, by_run(run))
+    return _joined(_marked(record.line, stopped), _heading(stopped), says, by_run(run))
 
 
 def concluded_comment(record: ClaimRecord, pull_request: PullRequest, issue: Issue, note: str, run: RunIdentity) -> str:
@@ -85,7 +85,8 @@ def concluded_comment(record: ClaimRecord, pull_request: PullRequest, issue: Iss
     return _joined(record.line, heading, says, then, *([f"- {cell(note)}"] if note else []), by_run(run))
 
 
-_NOT_TAKEN = "### ops-agent did not take this issue"
+def _heading(stopped: Stopped) -> str:
+    return "### ops-agent waits with this issue" if stopped.waiting else "### ops-agent did not take this issue"
 
 
 def _marked(mark: str, stopped: Stopped) -> str:
