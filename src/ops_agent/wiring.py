@@ -15,7 +15,6 @@ from ops_agent.adapters.linters import WheelLinters
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.local.folder import LocalBranches, LocalIssues, LocalPullRequests, NoBoard
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
-from ops_agent.adapters.mcp.wiki import McpWiki
 from ops_agent.adapters.network import DIRECT, Network, network
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.adapters.terraform.cli_config import Method, runners_methods
@@ -25,7 +24,7 @@ from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.harness import read_harness
 from ops_agent.config.settings import Settings
-from ops_agent.model.ports import Board, Branches, Issues, PullRequests, Reporter, World
+from ops_agent.model.ports import Board, Branches, Issues, PullRequests, Reporter, Wiki, World
 from ops_agent.text.redaction import Redactor
 
 _AMBIENT_SECRETS = (
@@ -196,10 +195,12 @@ def terraform_of(
     )
 
 
-def wiki_of(settings: Settings, environment: Mapping[str, str], way: Network) -> McpWiki | None:
-    """The Confluence of these settings, None when there is none."""
+def wiki_of(settings: Settings, environment: Mapping[str, str], way: Network) -> Wiki | None:
+    """The Confluence of these settings, None when there is none: then nothing of it is imported."""
     if not settings.mcp_config:
         return None
+    from ops_agent.adapters.mcp.wiki import McpWiki
+
     return McpWiki(
         servers=settings.mcp_config,
         spaces=settings.confluence_spaces,

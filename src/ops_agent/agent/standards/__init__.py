@@ -129,7 +129,8 @@ def choose_standards(
     """The standards that apply, and the others.
 
     One applies always (`alwaysApply`, or given by the caller), by its globs over the repository's `paths`, or by words
-    of its id and description in the request. What is beyond MAX_ALL characters is among the others.
+    of its id and description in the request. What is beyond MAX_ALL characters is among the others. Material
+    (pages of a wiki) has a limit of its own where it comes from, and never takes the place of another standard.
     """
     lowered = request.casefold()
     ranked = sorted(((_rank(one, paths, lowered), one.id, one) for one in candidates), key=lambda entry: entry[:2])
@@ -138,7 +139,9 @@ def choose_standards(
     left = MAX_ALL
     for rank, _, one in ranked:
         found = replace(one, text=shortened(one.text))
-        if rank > 2 or len(found.text) > left:
+        if one.is_material:
+            (chosen if one.always else others).append(found)
+        elif rank > 2 or len(found.text) > left:
             others.append(found)
         else:
             left -= len(found.text)

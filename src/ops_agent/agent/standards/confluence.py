@@ -107,7 +107,7 @@ def standards_of(answer: WikiAnswer) -> SharedStandards:
         found.append(
             Standard(
                 id=f"confluence-{page.id}",
-                description=title,
+                description=f"a page of Confluence about {', '.join(topics(title)) or 'another subject'}",
                 text=text,
                 source=f"Confluence: {title}, page {page.id}, version {page.version}",
                 always=fits,
