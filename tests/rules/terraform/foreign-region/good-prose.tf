@@ -14,3 +14,8 @@ resource "aws_security_group" "main" {
   name        = "orders"
   description = "Once in us-east-1, of account 123456789012"
 }
+
+output "queue_url" {
+  description = "Of the queue; the copy in us-east-1 is a follow-up."
+  value       = aws_sqs_queue.orders.url
+}

@@ -247,7 +247,7 @@ def _is_prose(block: Block | None, name: str) -> bool:
     """True for an argument with prose, such as a description. Locals, variable files and arguments of modules are
     values for other code, whatever their names.
     """
-    is_value = block is None or block.type in ("locals", "module", "output")
+    is_value = block is None or block.type in ("locals", "module")
     return not is_value and _PROSE.fullmatch(name) is not None
 
 
