@@ -71,9 +71,30 @@ _work = st.one_of(
         lambda n, a: ToolCall(id="x", name=n, arguments=a), _soup, st.none() | st.dictionaries(_soup, _soup, max_size=3)
     ),
     st.just(call("check")),
+    st.builds(
+        lambda f, w, r: call("dispute", finding=f, where=w, reason=r),
+        st.sampled_from(["actionlint/error", "terraform/foreign-region"]) | _soup,
+        _paths,
+        _soup,
+    ),
+    st.builds(
+        lambda w, k, v: call(
+            "assert", evidence=[{"kind": "terraform", "where": w, "key": k, "op": "equals", "value": v}]
+        ),
+        _paths,
+        _soup,
+        _soup,
+    ),
 )
 _edits = st.builds(lambda p, c: wrote(path=p, content=c), _good_paths, _hcl)
-_ends = st.sampled_from([call("finish", **FINISH), call("ask_for_info", reason="r", questions=["q"])])
+_ends = st.sampled_from(
+    [
+        call("finish", **FINISH),
+        call("finish", title="t"),
+        call("finish"),
+        call("ask_for_info", reason="r", questions=["q"]),
+    ]
+)
 _calls = st.integers(0, 19).flatmap(lambda n: _ends if n > 17 else _edits if n > 11 else _work)
 _answers = st.builds(
     lambda calls, stop, text, cost: replace(

@@ -67,6 +67,44 @@ GOLDENS: dict[str, dict[str, Any]] = {
             material().transcript, ending=ending(infrastructure="None.", ci_cd="*n/a*", observability="No changes")
         ),
     },
+    "disputed": {
+        "verification": Verification(
+            engine=ENGINE,
+            targets=(target(plan=captured("create")), target("prod", unplanned="no role is given for prod")),
+            notes=("infra: it asks for Terraform 1.3.4, and here runs Terraform 1.15.5. Set up that version.",),
+        ),
+        "verdict": Verdict(
+            findings=(
+                Finding(
+                    rule="terraform/missing-environment-file",
+                    what="`infra` has no variable file for `prod`, only `infra/environments/dev/terraform.tfvars`",
+                    place=Place(path="infra/environments/dev/terraform.tfvars"),
+                    remedy="Add the file for every environment.",
+                    disputed="prod takes every default.",
+                ),
+            ),
+            rules_run=("path/a", "terraform/b", "plan/c"),
+        ),
+        "transcript": replace(
+            material().transcript,
+            ending=ending(
+                criteria=(
+                    replace(
+                        ending().criteria[0],
+                        met="partly",
+                        how="A certificate of CloudFront has to be in us-east-1.",
+                        instead="a regional endpoint with a certificate in sa-east-1",
+                    ),
+                    ending().criteria[1],
+                ),
+                assumptions=("Four days are enough for billing.",),
+                not_done="The distribution: its certificate is outside of the region of this repository.",
+                follow_ups=(
+                    FollowUp(title="Certificate in us-east-1", body="By a person, where the region is allowed."),
+                ),
+            ),
+        ),
+    },
     "failed": {
         "verification": Verification(
             engine=ENGINE,

@@ -85,8 +85,12 @@ def prove(
 
 def touched_by(answers: Iterable[CriterionAnswer], change: ResourceChange) -> bool:
     """Whether the evidence of a criterion names the resource of `change`."""
-    given = (one for answer in answers for one in answer.evidence if one.kind == "plan" and not problem_of(one))
-    return any(_is_named(one.where, change.address) for one in given)
+    given = [one for answer in answers for one in answer.evidence if not problem_of(one)]
+    of_code = (steps_of(one.key) for one in given if one.kind == "terraform")
+    blocks = (".".join(steps[1:3]) for steps in of_code if steps[:1] == ["resource"])
+    return any(_is_named(one.where, change.address) for one in given if one.kind == "plan") or any(
+        _is_block(block, change.address) for block in blocks
+    )
 
 
 def problem_of(assertion: Assertion) -> str:
@@ -215,10 +219,14 @@ def _loaded(held: Look, assertion: Assertion, targets: Sequence[TargetVerificati
         return held
     wanted = ".".join(steps[1:3])
     kept = (r for t in loading if t.plan for r in _resources(t.plan) if r.action is not ResourceAction.DELETE)
-    addresses = (without_key(one.address) for one in kept)
-    if any(is_like(wanted, address) or is_like(f"*.{wanted}", address) for address in addresses):
+    if any(_is_block(wanted, one.address) for one in kept):
         return held
     return Look(False, why=f"no plan has an instance of {quoted(wanted)}")
+
+
+def _is_block(block: str, address: str) -> bool:
+    """Whether `address` is an instance of the block (`aws_sqs_queue.orders`), in whatever module."""
+    return is_like(block, without_key(address)) or is_like(f"*.{block}", without_key(address))
 
 
 def _loads(target: TargetVerification, path: str) -> bool:
