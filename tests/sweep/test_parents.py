@@ -6,9 +6,13 @@ import re
 
 import pytest
 
+from builders import run
+from doubles.reporter import KeepingReporter
 from fake_github.objects import Issue
+from ops_agent.model.event import IssueRef
+from ops_agent.run.parents import tell_parent
 from sweep.sweep_doubles import BODY, asking
-from sweep.sweep_world import PERSON, IssueScenario
+from sweep.sweep_world import GIVEN, PERSON, IssueScenario
 
 
 @pytest.fixture
@@ -85,3 +89,12 @@ def test_a_parent_whose_comment_cannot_be_written_stops_nothing(scenario: IssueS
     scenario.github.faults.on("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", times=2).answer(403)
     end = scenario.run(scenario.dispatched(parent), name="workflow_dispatch")
     assert end.conclusion == "published" and "could not be written" in end.reporter.said
+
+
+@pytest.mark.parametrize("creates", [False, True])
+def test_a_parent_that_the_token_does_not_reach_is_no_trouble_of_its_sub_issues(
+    scenario: IssueScenario, creates: bool
+) -> None:
+    world, gone = scenario.world(), IssueRef(repository=scenario.repository.full_name, number=999)
+    tell_parent(world, GIVEN, gone, run(), creates=creates)
+    assert isinstance(world.reporter, KeepingReporter) and len(world.reporter.annotations) == creates

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from ops_agent.config.settings import Settings
 from ops_agent.issue.claims import DONE_STATES, claims_among, holder
 from ops_agent.issue.selection import Selection
-from ops_agent.model.errors import GitHubError
+from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
 from ops_agent.model.event import Closed, Comment, Dispatched, Event, Issue, IssueRef, PullRequest, RunIdentity
 from ops_agent.model.ports import World
 from ops_agent.pages.issue_comment import ANSWER_MARK
@@ -73,6 +73,8 @@ def tell_parent(
         for other in ours[1:]:
             world.issues.delete_comment(parent.repository, other.id)
     except GitHubError as error:
+        if not creates and isinstance(error, (NotFound, NotPermitted)):
+            return  # a parent in a repository that this token does not reach
         world.reporter.annotate("warning", world.redact(f"The comment on {parent} could not be written: {error}"))
 
 
