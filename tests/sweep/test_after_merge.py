@@ -11,6 +11,7 @@ from fake_github.objects import PullRequest
 from ops_agent.adapters.github.event_file import read_closed_pull_request
 from ops_agent.config.settings import Settings
 from ops_agent.run.after_merge import after_pull_request
+from run.github_world import BOT_ID
 from sweep.sweep_world import GIVEN, PERSON, IssueScenario
 from sweep.test_calls import FOLLOW
 
@@ -53,6 +54,14 @@ def test_closing_without_a_merge_puts_the_card_back_and_says_how_to_go_on(
     assert scenario.board.column(scenario.issue) == "Ready" and "reopen it" in scenario.said()
     assert scenario.run(scenario.labelled(), run_id=96).conclusion == "declined"
     assert "**declined**" in scenario.said() and "was closed by a person" in scenario.said()
+
+
+def test_without_access_to_the_board_the_comment_says_the_intended_column(
+    scenario: IssueScenario, pull: PullRequest
+) -> None:
+    pull.merge(by=PERSON)
+    scenario.token = scenario.github.app_token("ops-agent", bot_id=BOT_ID, issues="write", pull_requests="read")
+    assert followed(scenario, pull) == "concluded" and "The intended column is **Done**" in scenario.said()
 
 
 def test_a_card_that_a_person_moved_stays(scenario: IssueScenario, pull: PullRequest) -> None:

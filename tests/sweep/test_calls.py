@@ -62,8 +62,8 @@ ANSWER = ("query viewer", f"GET {_ISSUE}/comments", f"POST {_ISSUE}/comments")
 FREED = (f"GET {_ISSUE}/dependencies/blocking", f"GET {_ISSUE}/parent")
 FOLLOW = (
     f"GET {_REPO}/pulls/{{pull_number}}",
-    "query viewer",
     f"GET {_ISSUE}",
+    "query viewer",
     "query organization,node",
     "mutation updateProjectV2ItemFieldValue",
     f"GET {_ISSUE}/comments",

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from ops_agent.model.event import Comment, IssueRef, PullRequest, RunIdentity
+from ops_agent.model.event import Comment, Issue, IssueRef, PullRequest, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.work_item import WorkItem
 
@@ -186,11 +186,14 @@ class Seen:
 
 
 def branch_name(prefix: str, item: WorkItem) -> str:
-    """`{prefix}{number}`; an issue of another repository than the target gets its id appended, so that equal numbers do
-    not meet.
+    return issue_branch(prefix, item.issue, item.target.full_name)
+
+
+def issue_branch(prefix: str, issue: Issue, target: str) -> str:
+    """`{prefix}{number}`; an issue of another repository than the `target` gets its id appended, so that equal numbers
+    do not meet.
     """
-    issue = item.issue
-    own = issue.ref.repository.casefold() == item.target.full_name.casefold()
+    own = issue.ref.repository.casefold() == target.casefold()
     return f"{prefix}{issue.ref.number}" if own else f"{prefix}{issue.ref.number}-{issue.id}"
 
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from ops_agent.config.settings import Settings
 from ops_agent.issue.admission import same
-from ops_agent.issue.claims import claims_among, holder, pull_request_record
-from ops_agent.model.errors import GitHubError, NotFound
-from ops_agent.model.event import Issue, IssueRef, PullRequest, PullRequestClosed, RunIdentity
+from ops_agent.issue.claims import claims_among, holder, issue_branch, pull_request_record
+from ops_agent.model.errors import GitHubError
+from ops_agent.model.event import Issue, IssueRef, PullRequest, PullRequestClosed, Repository, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
 from ops_agent.pages.issue_comment import concluded_comment
+from ops_agent.run.admit import found_or_none
 from ops_agent.run.parents import tell_parent_of
 from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.progress import move_card
@@ -24,47 +25,42 @@ def after_pull_request(
 
     Raises GitHubError when GitHub cannot be asked.
     """
-    repository = event.repository.full_name
-    pull_request = world.pull_requests.pull_request(repository, event.number)
-    ref = _issue_of(world, settings, repository, pull_request)
-    if ref is None:
-        return None, Stopped(
-            Conclusion.DECLINED, f"#{event.number} is no pull request of ops-agent.", "Nothing.", quiet=True
-        )
+    pull_request = world.pull_requests.pull_request(event.repository.full_name, event.number)
+    issue = _issue_of(world, settings, event.repository, pull_request)
+    if issue is None:
+        reason = f"#{event.number} is no pull request of ops-agent."
+        return None, Stopped(Conclusion.DECLINED, reason, "Nothing.", quiet=True)
     if pull_request.is_open:
-        return ref, Stopped(Conclusion.STALE, f"#{event.number} is open again.", "Nothing: it is reviewed as before.")
-    how = "merged" if pull_request.merged else "closed without a merge"
-    done = Stopped(Conclusion.CONCLUDED, f"Pull request #{event.number} was {how}.", "")
-    try:
-        issue = world.issues.issue(ref)
-    except NotFound:
-        return ref, done
-    if settings.dry_run:
-        return ref, done
-    board = settings.board
-    status, note = board.status_done if pull_request.merged else board.status_not_merged, ""
-    if status:
+        reason = f"#{event.number} is open again."
+        return issue.ref, Stopped(Conclusion.STALE, reason, "Nothing: it is reviewed as before.")
+    if not settings.dry_run:
+        board = settings.board
+        status = board.status_done if pull_request.merged else board.status_not_merged
         ours = (board.status_in_progress, board.status_review)
-        note = move_card(world.board, world.reporter, issue, status, only_from=ours)
-    _say(world, issue, pull_request, note, run)
-    tell_parent_of(world, settings, ref, run)
-    return ref, done
+        note = move_card(world.board, world.reporter, issue, status, only_from=ours) if status else ""
+        _say(world, issue, pull_request, note, run)
+        tell_parent_of(world, settings, issue.ref, run)
+    how = "merged" if pull_request.merged else "closed without a merge"
+    return issue.ref, Stopped(Conclusion.CONCLUDED, f"Pull request #{event.number} was {how}.", "")
 
 
-def _issue_of(world: World, settings: Settings, repository: str, found: PullRequest) -> IssueRef | None:
-    """The issue of a pull request that we, or a person who may write, opened from our branch for that issue."""
-    record, prefix = pull_request_record(found.body), settings.branch_prefix
+def _issue_of(world: World, settings: Settings, repository: Repository, found: PullRequest) -> Issue | None:
+    """The issue that the record names, when its branch of ours is the head, and when we, or a person who may write,
+    opened the pull request.
+    """
+    record, name = pull_request_record(found.body), repository.full_name
     ref = record.ref if record is not None else None
-    if ref is None or not same(found.head_repository, repository):
-        return None
-    if found.head_branch.removeprefix(prefix).partition("-")[0] != str(ref.number):
-        return None
-    if not found.head_branch.startswith(prefix) or not same(
-        *(n.partition("/")[0] for n in (ref.repository, repository))
+    if (
+        ref is None
+        or not same(found.head_repository, name)
+        or not same(ref.repository.partition("/")[0], repository.owner)
     ):
         return None
-    trusts = PermissionReader(world.issues, settings.labels.allowed_bots).trusts(repository, found)
-    return ref if trusts else None
+    issue = found_or_none(lambda: world.issues.issue(ref))
+    if issue is None or found.head_branch != issue_branch(settings.branch_prefix, issue, name):
+        return None
+    trusts = PermissionReader(world.issues, settings.labels.allowed_bots).trusts(name, found)
+    return issue if trusts else None
 
 
 def _say(world: World, issue: Issue, found: PullRequest, note: str, run: RunIdentity) -> None:

@@ -328,6 +328,7 @@ def release(
             item.issue,
             settings.board.status_ready,
             only_from=(settings.board.status_in_progress,),
+            is_known=True,
         )
     if claimed.existing is None and in_time():
         _delete_untouched(world.branches, world.pull_requests, world.reporter, item, claimed)

@@ -9,10 +9,10 @@ import re
 from collections.abc import Collection
 
 from ops_agent.config.settings import Settings
-from ops_agent.issue.claims import DONE_STATES, claims_among, holder
+from ops_agent.issue.claims import DONE_STATES, claims_among, holder, issue_branch
 from ops_agent.issue.selection import Selection
 from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
-from ops_agent.model.event import Closed, Comment, Dispatched, Event, Issue, IssueRef, PullRequest, RunIdentity
+from ops_agent.model.event import Closed, Comment, Dispatched, Event, IssueRef, RunIdentity
 from ops_agent.model.ports import World
 from ops_agent.pages.issue_comment import ANSWER_MARK
 from ops_agent.pages.job_summary import SENTENCES
@@ -104,48 +104,27 @@ def _text(
         return ""
     target = settings.target_repository or run.repository
     opened = {p.head_branch: p for p in world.pull_requests.open_with_prefix(target, settings.branch_prefix)}
+    known = {issue.ref: issue for issue in selection.items}
+    known |= {one.ref: one.issue for one in selection.declined if one.issue is not None}
+    declined = {one.ref: one.why for one in selection.declined}
     rows, pulls = [], remembered_pulls(ours[0].body) if ours else {}
     for ref in selection.order:
-        issue, row = _row(world, settings, target, selection, ref, opened, starting)
-        pull = opened.get(_branch(settings.branch_prefix, target, issue)) if issue is not None else None
+        issue = known.get(ref)
+        pull = opened.get(issue_branch(settings.branch_prefix, issue, target)) if issue is not None else None
         if pull is not None and target == parent.repository:
             pulls[ref.number] = pull.number
-        rows.append(row)
+        if issue is not None and not issue.is_open:
+            state, then = "closed", ""
+        elif pull is not None:
+            state, then = f"worked on: pull request #{pull.number} is open", "Review it; a person merges."
+        elif ref in declined:
+            state, then = declined[ref].reason, declined[ref].remedy
+        elif ref in starting:
+            state, then = "starts now", "A run works on it; its comment shows how far it is."
+        else:
+            state, then = _run_of(world, ref)
+        rows.append(Row(ref=ref, title=issue.title if issue else "", state=state, then=then))
     return world.redact(parent_comment(parent, rows, pulls, run))
-
-
-def _branch(prefix: str, target: str, issue: Issue) -> str:
-    """As issue/claims.py names it."""
-    own = issue.ref.repository.casefold() == target.casefold()
-    return f"{prefix}{issue.ref.number}" if own else f"{prefix}{issue.ref.number}-{issue.id}"
-
-
-def _row(
-    world: World,
-    settings: Settings,
-    target: str,
-    selection: Selection,
-    ref: IssueRef,
-    opened: dict[str, PullRequest],
-    starting: Collection[IssueRef],
-) -> tuple[Issue | None, Row]:
-    declined = next((one for one in selection.declined if one.ref == ref), None)
-    issue = next((one for one in selection.items if one.ref == ref), None) or (declined.issue if declined else None)
-    title = issue.title if issue is not None else ""
-
-    def row(state: str, then: str) -> tuple[Issue | None, Row]:
-        return issue, Row(ref=ref, title=title, state=state, then=then)
-
-    pull = opened.get(_branch(settings.branch_prefix, target, issue)) if issue is not None else None
-    if pull is not None and issue is not None and issue.is_open:
-        return row(f"worked on: pull request #{pull.number} is open", "Review it; a person merges.")
-    if issue is not None and not issue.is_open:
-        return row("closed", "")
-    if declined is not None:
-        return row(declined.why.reason, declined.why.remedy)
-    if ref in starting:
-        return row("starts now", "A run works on it; its comment shows how far it is.")
-    return row(*_run_of(world, ref))
 
 
 def _run_of(world: World, ref: IssueRef) -> tuple[str, str]:

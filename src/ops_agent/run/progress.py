@@ -80,16 +80,23 @@ def comment_text(
 
 
 def move_card(
-    board: Board, reporter: Reporter, issue: Issue, status: str, *, only_from: tuple[str, ...] | None = None
+    board: Board,
+    reporter: Reporter,
+    issue: Issue,
+    status: str,
+    *,
+    only_from: tuple[str, ...] | None = None,
+    is_known: bool = False,
 ) -> str:
     """Move the card to `status`; with `only_from` only when it is in one of these: where a person put it, it stays.
+    `is_known`: people were told already when the board cannot be used.
 
     Empty when that is done, else one sentence with the intended column, which is also a warning.
     """
     try:
         card = board.card(issue)
         if isinstance(card, str):
-            problem = card if only_from is None else None
+            problem = None if is_known else card
         elif _same(card.status, status) or not (only_from is None or any(_same(card.status, one) for one in only_from)):
             problem = None
         else:
