@@ -10,7 +10,7 @@ import fnmatch
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from fake_github.refusals import (
     unprocessable,
     workflow_permission_missing,
 )
+from ops_agent.text.merging import merged_text
 
 SUB_ISSUE_LIMIT = 100
 
@@ -350,6 +351,43 @@ class Review:
     body: str
     commit: str
     at: str
+    edited_at: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class ReviewComment:
+    """One comment in the files of a pull request; `review` is what it was sent with."""
+
+    id: int
+    thread: ReviewThread
+    review: Review
+    author: Account
+    body: str
+    at: str
+    edited_at: str | None = None
+
+    def edit(self, body: str) -> None:
+        self.body, self.edited_at = body, self.thread.pull.github.now()
+
+
+@dataclass(slots=True, eq=False)
+class ReviewThread:
+    """What people said about one line. `hunk` ends with that line, `commit` is the head that it was said about."""
+
+    id: int
+    pull: PullRequest
+    path: str
+    line: int
+    hunk: str
+    commit: str
+    comments: list[ReviewComment] = field(default_factory=list)
+    is_resolved: bool = False
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the file has changed since. GitHub looks at the line."""
+        files = self.pull.repository.store.files
+        return files(self.commit).get(self.path) != files(self.pull.head_commit).get(self.path)
 
 
 class PullRequest(Issue):
@@ -377,6 +415,7 @@ class PullRequest(Issue):
         self.merge_commit: str | None = None
         self.trial_merge: str | None = None
         self.reviews: list[Review] = []
+        self.threads: list[ReviewThread] = []
         self.fork: Repository | None = None
         """Where the head branch is, when it is in another repository."""
         self._head_when_gone = self._base_when_gone = ""
@@ -430,13 +469,39 @@ class PullRequest(Issue):
                 self.draft = draft
                 self.record("convert_to_draft" if draft else "ready_for_review", by)
 
-    def review(self, verdict: str, body: str = "", *, by: Account | str) -> Review:
+    def review(
+        self,
+        verdict: str,
+        body: str = "",
+        *,
+        by: Account | str,
+        lines: Mapping[tuple[str, int], str] | None = None,
+    ) -> Review:
+        """`lines` are comments by path and line: each begins a thread."""
         with self.github.lock:
             author, at = self.github.account(by), self.github.now()
             review = Review(self.github.next_id(), author, verdict, body, self.head_commit, at)
             self.reviews.append(review)
             self.record("reviewed", author, review=review)
+            for (path, line), text in (lines or {}).items():
+                content = (self.repository.file(self.head, path) or b"").decode().splitlines()
+                hunk = "\n".join([f"@@ -0,0 +1,{len(content)} @@", *(f"+{one}" for one in content[:line])])
+                thread = ReviewThread(self.github.next_id(), self, path, line, hunk, self.head_commit)
+                self.threads.append(thread)
+                thread.comments.append(ReviewComment(self.github.next_id(), thread, review, author, text, at))
             return review
+
+    def reply(self, comment_id: int, body: str, *, by: Account | str) -> ReviewComment:
+        """Answer in the thread that the comment `comment_id` began; GitHub makes a review of it. Raises KeyError."""
+        check_comment(body)
+        with self.github.lock:
+            thread = next((t for t in self.threads if t.comments[0].id == comment_id), None)
+            if thread is None:
+                raise KeyError(comment_id)
+            review = self.review("COMMENTED", by=by)
+            comment = ReviewComment(self.github.next_id(), thread, review, review.author, body, review.at)
+            thread.comments.append(comment)
+            return comment
 
     def try_merge(self, files: Mapping[str, str]) -> str:
         """The commit that GitHub makes to try the merge; `files` is what it finds for those that both sides changed."""
@@ -549,6 +614,9 @@ class CheckRun:
     details_url: str
     external_id: str
     at: str
+    annotations: tuple[Mapping[str, Any], ...] = ()
+    log: str = ""
+    """Of a job of Actions, whose id is that of its check run."""
 
 
 class Repository:
@@ -725,6 +793,56 @@ class Repository:
             )
             self.branches[branch] = commit
             return commit
+
+    def merge(self, branch: str, commit: str, message: str, *, by: Account | str) -> str | None:
+        """A merge commit of `commit` on the branch, within files too; None when it holds that already. Raises 409 when
+        both have changed the same lines.
+        """
+        with self.github.lock:
+            store, head = self.store, self.branches[branch]
+            if commit in store.history(head):
+                return None
+            old = store.merge_base(head, commit)
+            before, ours, theirs = (store.files(sha) if sha else {} for sha in (old, head, commit))
+            files = dict(ours)
+            for path in {*before, *theirs}:
+                if theirs.get(path) == before.get(path) or theirs.get(path) == ours.get(path):
+                    continue
+                if ours.get(path) == before.get(path):
+                    files.pop(path, None)
+                    files |= {path: theirs[path]} if path in theirs else {}
+                    continue
+                sides = [store.blob(side[path].sha) if path in side else None for side in (before, ours, theirs)]
+                text, clean = (b"", False) if None in sides else merged_text(*(side or b"" for side in sides))
+                if not clean:
+                    raise Refusal(409, "Merge conflict")
+                files[path] = Entry(ours[path].mode, store.put_blob(text))
+            signature = self._signature(self.github.account(by))
+            made = store.put_commit(store.put_tree(files), (head, commit), message, signature, signature, verified=True)
+            self.branches[branch] = made
+            return made
+
+    def add_check(
+        self, name: str, commit: str, conclusion: str, *, log: str = "", annotations: Sequence[Mapping[str, Any]] = ()
+    ) -> CheckRun:
+        """What a job of Actions reports about a commit, with its `log`."""
+        run = CheckRun(
+            id=self.github.next_id(),
+            name=name,
+            commit=commit,
+            app=self.github.account(ACTIONS_BOT.login),
+            status="completed",
+            conclusion=conclusion,
+            title=None,
+            summary=None,
+            details_url=f"{self.url}/actions",
+            external_id="",
+            at=self.github.now(),
+            annotations=tuple(annotations),
+            log=log,
+        )
+        self.check_runs.append(run)
+        return run
 
     def tag(self, name: str, commit: str | None = None, *, by: Account | str | None = None) -> str:
         """A tag on a commit (the default branch's head when None): annotated when `by` says who made it. Returns what

@@ -75,6 +75,10 @@ class EmbeddedGitHub(Platform):
             from fake_github.rest.branches import download
 
             return download(self, request)
+        if request.path.startswith("/_joblog/"):
+            from fake_github.rest.checks import download as job_log
+
+            return job_log(self, request)
         from fake_github.pages.site import serve_page
 
         return serve_page(self, request)

@@ -27,8 +27,9 @@ from ops_agent.run.base_first import BaseFirst
 from ops_agent.run.branch_rules import branch_rules
 from ops_agent.run.brief import brief, token_trouble
 from ops_agent.run.claim import claim, release
+from ops_agent.run.continued import Continued, Judging, start_of, with_round, written
 from ops_agent.run.converse import Conversation
-from ops_agent.run.judge import format_files, judge_plans, judge_sources, pin_actions, prove_criteria
+from ops_agent.run.judge import format_files, pin_actions, prove_criteria
 from ops_agent.run.progress import Phase, Progress
 from ops_agent.run.propose import propose
 from ops_agent.run.publish import publish
@@ -84,15 +85,23 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
         owner = item.target.owner if progress.run.run_id else ""
         settings = replace(settings, policy=replace(settings.policy, ruleset_paths=rules.paths, owner=owner))
         shared = (ask_wiki(world, settings.confluence_spaces, item),)
+        start = start_of(world, settings, item.target.full_name, claimed, tree)
+        if isinstance(start, Stopped):
+            return result(ending=start)
         briefing = brief(world, settings, item, base, abilities, rules.messages, shared)
+        briefing = with_round(world, item.target.full_name, claimed, start, briefing)
     show, wanted = partial(progress.show, Phase.WORKING), Wanted(world, settings.labels, item)
     verification: Verification | None = None
     planned: tuple[ChangeSet, Verification] | None = None
+    judging = Judging(world, settings, start, claimed.others)
     with (
-        world.scratch(base) as scratch,
+        world.scratch(start.head) as inner,
         BaseFirst(world, settings, base, briefing.layout, f"{item.issue.title} {item.issue.body}") as base_first,
-        _with_work(Conversation(world, settings, briefing, scratch, show, base_first, wanted.look)) as talk,
+        _with_work(
+            Conversation(world, settings, briefing, Continued(inner, start), show, base_first, wanted.look, judging)
+        ) as talk,
     ):
+        scratch = Continued(inner, start)
         while True:
             with world.reporter.stage("converse"):
                 stopped = talk.go_on()
@@ -102,7 +111,8 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 pin_actions(world.branches, settings.policy, scratch)
                 format_files(world.terraform, settings.policy, scratch)
                 changes = scratch.change_set()
-                verdict = with_disputes(judge_sources(world, settings, base, changes), talk.disputes)
+                verdict, held = judging.sources(scratch)
+                verdict = with_disputes(verdict, talk.disputes)
             verification = None
             if not verdict.blocked:
                 progress.show(Phase.VERIFYING, "")
@@ -110,13 +120,17 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 if planned is None or planned[0] != changes or not planned[1].passed:
                     with world.reporter.stage("verify"):
                         base_first.settle()
-                        made = verify(world, settings, base, changes, scratch.root, base_first.plans)
+                        made = (
+                            judging.not_executed(changes, held)
+                            if held
+                            else verify(world, settings, base, changes, scratch.root, base_first.plans)
+                        )
                         planned = changes, replace(made, notes=base_first.notes)
                 verification = planned[1]
                 stopped = base_first.no_proof(verification)
                 if stopped is not None:
                     break
-                verdict = judge_plans(item.labels_by_writers, verdict, verification)
+                verdict = judging.plans(item.labels_by_writers, verdict, verification, base_first.plans)
                 verification = prove_criteria(item, talk.answers, verification, base, scratch)
                 if talk.is_done(verdict, verification):
                     break
@@ -130,8 +144,9 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
             raise PolicyViolation("a change set that was not verified came to publication")
         changes = with_lock_files(base, changes, verification).written
         with world.reporter.stage("publish"):
-            proposal = propose(world, settings, progress, base, changes, verdict, verification, transcript)
-            ending = publish(world, settings, progress, changes, proposal, unfinished(transcript, verification))
+            edits, why = written(start, scratch, changes), unfinished(transcript, verification)
+            proposal = propose(world, settings, progress, base, changes, verdict, verification, transcript, edits)
+            ending = publish(world, settings, progress, changes, proposal, why, edits, start.stored)
         patch = talk.kept_patch() if isinstance(ending, Stopped) else None
     return result(ending=ending, transcript=transcript, verification=verification, patch=patch)
 

@@ -71,7 +71,9 @@ def conversation(org: Any) -> None:
         "/pulls",
         {"title": "Queue", "head": "ops-agent/issue-12", "base": "main", "body": "Closes #12", "draft": True},
     )
-    orders.pull_request(pull["number"]).review("CHANGES_REQUESTED", "Please rename.", by="maria")
+    reviewed = orders.pull_request(pull["number"])
+    reviewed.review("CHANGES_REQUESTED", "Please rename.", by="maria", lines={("infra/queue.tf", 1): "This."})
+    send("POST", f"/pulls/{pull['number']}/comments/{reviewed.threads[0].comments[0].id}/replies", {"body": "Done."})
     for path in ("", "/files", "/commits", "/reviews"):
         wire.get(f"{R}/pulls/{pull['number']}{path}")
     wire.get(f"{R}/issues/{pull['number']}/timeline")
@@ -81,6 +83,19 @@ def conversation(org: Any) -> None:
     assert checks("POST", f"{R}/check-runs", wanted).status_code == 201
     assert checks.get(f"{R}/commits/{new}/check-runs")["check_runs"][0]["conclusion"] == "success"
     assert person("POST", f"{R}/check-runs", wanted).status_code == 403
+    job = orders.add_check("test", new, "failure", log="failed\n", annotations=[{"path": "a", "message": "no"}])
+    assert checks.get(f"{R}/check-runs/{job.id}/annotations")[0]["message"] == "no"
+    log = wire("GET", f"{R}/actions/jobs/{job.id}/logs")
+    assert log.status_code == 302
+    assert requests.get(log.headers["Location"], timeout=5).text == "failed\n"
+    newer = orders.commit("main", {"other.md": "x"}, "Meanwhile", by="maria")
+    merge = {"base": "ops-agent/issue-12", "head": newer, "commit_message": "Merge"}
+    assert len(send("POST", "/merges", merge)["parents"]) == 2
+    assert send("POST", "/merges", merge, 204) is None
+    blob_made = send("POST", "/git/blobs", {"content": "eA==", "encoding": "base64"})
+    entry = {"path": "x", "mode": "100644", "type": "blob", "sha": blob_made["sha"]}
+    made = send("POST", "/git/trees", {"base_tree": commit["tree"]["sha"], "tree": [entry]})
+    send("POST", "/git/commits", {"message": "Both", "tree": made["sha"], "parents": [head, newer]})
     send("PUT", "/issues/12/lock", None, 204)
     wire.get(f"{R}/issues/12/timeline")
     send("DELETE", "/git/refs/heads/ops-agent/issue-12", None, 204)

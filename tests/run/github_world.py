@@ -12,6 +12,7 @@ from typing import Any
 from builders import MARIA, run, settings_with, work_item
 from doubles.clock import FakeClock
 from doubles.reporter import KeepingReporter
+from fake_github.git_objects import iso
 from fake_github.objects import Issue, Repository
 from fake_github.platform import EmbeddedGitHub
 from ops_agent.adapters.github.board import GitHubBoard
@@ -94,9 +95,9 @@ class Workplace:
         noun = GitHubIssues(self.connection()).issue(
             IssueRef(repository=issue.repository.full_name, number=issue.number)
         )
-        approval = Approval(
-            by=MARIA, event_id=event_id, at="2026-11-20T10:00:00Z", content_hash=content_hash(noun.title, noun.body)
-        )
+        at = iso(self.clock.now() + 1)
+        words = content_hash(noun.title, noun.body)
+        approval = Approval(by=MARIA, event_id=event_id, at=at, content_hash=words)
         target = Target(owner=OWNER, name=self.name, id=self.repository.id, default_branch="main")
         return replace(work_item(issue=noun, title=noun.title, approval=approval, target=target), **fields)
 

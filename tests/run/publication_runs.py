@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ops_agent.model.change_set import ChangeSet, Proposal
@@ -41,7 +42,8 @@ class Run:
         assert isinstance(held, Claim), held
         given = change_set or changes(held.base_commit)
         text = text or proposal(self.item.issue.ref.number)
-        return publish(self.world, self.settings, self._progress(held), given, text)
+        edits = edits_on(self.here, held, given)
+        return publish(self.world, self.settings, self._progress(held), given, text, edits=edits)
 
     def release(self, why: Stopped | BaseException) -> None:
         assert self.held is not None
@@ -53,6 +55,14 @@ class Run:
     @property
     def said(self) -> str:
         return "\n".join(text for _, text in self.world.reporter.annotations)  # type: ignore[attr-defined]
+
+
+def edits_on(here: Workplace, held: Claim, given: ChangeSet) -> ChangeSet:
+    """What the branch lacks of a change set."""
+    store = here.repository.store
+    there = {path: store.blob(entry.sha) for path, entry in store.files(held.head_commit).items()}
+    edits = (replace(change, before=there.get(change.path)) for change in given.changes)
+    return replace(given, changes=tuple(change for change in edits if change.before != change.after))
 
 
 def published(here: Workplace, **options: Any) -> Published:
@@ -81,4 +91,7 @@ def whole_run(here: Workplace, world: World, identity: RunIdentity, event_id: in
     held = claim(world, given, item, identity)
     if isinstance(held, Stopped):
         return held
-    return publish(world, given, Progress(world, item, held, identity), changes(held.base_commit), proposal())
+    wanted = changes(held.base_commit)
+    return publish(
+        world, given, Progress(world, item, held, identity), wanted, proposal(), edits=edits_on(here, held, wanted)
+    )

@@ -29,6 +29,7 @@ from ops_agent.issue.claims import (
 )
 from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.review import ReviewRound
 
 LEASE = 3_300.0
 ITEM = work_item()
@@ -123,7 +124,7 @@ NEW_KEY = "another approval"
         ("published, then changed text", seen(pull_requests=(pull(),), published=EDITED), ClaimAction.TAKE),
         (
             "published, then reviewed",
-            seen(pull_requests=(pull(),), published=published(), reviewed=True),
+            seen(pull_requests=(pull(),), published=published(), asked=ReviewRound(number=0, head="")),
             ClaimAction.TAKE,
         ),
         ("opened by a person from our branch", seen(pull_requests=(pull(),)), ClaimAction.TAKE),

@@ -21,6 +21,7 @@ from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
 from run.deaths import Died, mortal
 from run.github_world import SharedGitHub, Workplace, changes, proposal, settings
+from run.publication_runs import edits_on
 
 SHARED: list[SharedGitHub] = []
 
@@ -48,9 +49,8 @@ class Publication(RuleBasedStateMachine):
             if isinstance(held, Claim):
                 progress = Progress(world, item, held, identity)
                 change = changes(held.base_commit, infra__queue_dot_tf=f"text {self.text}")
-                self.last = publish(
-                    world, settings(), progress, change, proposal(body=f"Text {self.text}.\n\nCloses #12")
-                )
+                text, edits = proposal(body=f"Text {self.text}.\n\nCloses #12"), edits_on(here, held, change)
+                self.last = publish(world, settings(), progress, change, text, edits=edits)
                 if isinstance(self.last, Stopped) and release_it:
                     release(world, settings(), progress, self.last)
             else:

@@ -191,21 +191,24 @@ def test_a_base_that_changes_our_file_stops_the_run_and_a_new_label_starts_afres
     assert scenario.repository.file(BRANCH, QUEUE_FILE) == QUEUE.encode()
 
 
-def test_a_commit_of_a_person_on_our_branch_stops_the_run_and_stays(scenario: IssueScenario) -> None:
-    """Nothing is forced, in this run and in the next."""
+def test_a_commit_of_a_person_during_the_run_stops_it_and_the_next_one_goes_on_from_there(
+    scenario: IssueScenario,
+) -> None:
+    """Nothing is forced, and nobody's commit is thrown away."""
 
     def push() -> None:
         scenario.repository.commit(BRANCH, {"infra/by_hand.tf": "# by hand\n"}, "by hand", by=PERSON)
 
-    payload = scenario.labelled()
-    end = scenario.run(payload, between=push)
+    end = scenario.run(scenario.labelled(), between=push)
     assert end.conclusion == "stale", end.reporter.said
-    head = scenario.repository.branches[BRANCH]
-    again = scenario.run(scenario.labelled(), run_id=78)
-    assert again.conclusion == "stale", again.reporter.said
-    assert scenario.repository.branches == {"main": scenario.repository.head(), BRANCH: head}
-    assert scenario.repository.file(BRANCH, "infra/by_hand.tf") == b"# by hand\n"
+    assert "starts from the branch as it is then" in scenario.issue.comments[0].body
+    theirs = scenario.repository.branches[BRANCH]
     assert scenario.repository.pull_requests == []
+    again = scenario.run(scenario.labelled(), run_id=78)
+    assert again.conclusion == "published", again.reporter.said
+    (pull,) = scenario.repository.pull_requests
+    assert scenario.repository.store.commits[pull.head_commit].parents == (theirs,)
+    assert f"Commits of people on this branch, which this text is not about: {theirs[:12]} by {PERSON}" in pull.body
 
 
 @pytest.mark.parametrize("branch", ["stays", "deleted"])

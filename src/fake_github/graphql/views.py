@@ -10,7 +10,17 @@ from typing import Any
 
 from fake_github.accounts import Account
 from fake_github.git_objects import Commit, iso
-from fake_github.objects import Board, Card, Issue, Label, PullRequest, Repository
+from fake_github.objects import (
+    Board,
+    Card,
+    Issue,
+    Label,
+    PullRequest,
+    Repository,
+    Review,
+    ReviewComment,
+    ReviewThread,
+)
 from fake_github.refusals import Refusal, not_accessible, unresolved
 
 # What every GraphQL view needs: connections, accounts, refs and commits.
@@ -225,6 +235,44 @@ def pull_request(p: PullRequest) -> View:
         "baseRefOid": p.base_commit,
         "headRefOid": p.head_commit,
         "closingIssuesReferences": connection(p.closes, issue),
+        "reviews": connection(p.reviews, lambda v: _review(p, v)),
+        "reviewThreads": connection(p.threads, _thread),
+    }
+
+
+def _review(p: PullRequest, v: Review) -> View:
+    return {
+        "id": f"PRR_kwDO{v.id}",
+        "databaseId": v.id,
+        "author": actor(p.github.base_url, v.author),
+        "state": v.state,
+        "body": v.body,
+        "submittedAt": v.at,
+        "lastEditedAt": v.edited_at,
+    }
+
+
+def _thread(t: ReviewThread) -> View:
+    return {
+        "id": f"PRRT_kwDO{t.id}",
+        "isResolved": t.is_resolved,
+        "isOutdated": t.is_outdated,
+        "path": t.path,
+        "line": None if t.is_outdated else t.line,
+        "originalLine": t.line,
+        "comments": connection(t.comments, _review_comment),
+    }
+
+
+def _review_comment(c: ReviewComment) -> View:
+    return {
+        "id": f"PRRC_kwDO{c.id}",
+        "databaseId": c.id,
+        "author": actor(c.thread.pull.github.base_url, c.author),
+        "body": c.body,
+        "createdAt": c.at,
+        "lastEditedAt": c.edited_at,
+        "diffHunk": c.thread.hunk,
     }
 
 

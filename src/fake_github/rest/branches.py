@@ -10,7 +10,7 @@ from urllib.parse import quote
 from werkzeug.wrappers import Request, Response
 
 from fake_github.diffs import diff_files
-from fake_github.git_objects import EXECUTABLE, SUBMODULE, SYMLINK, Entry
+from fake_github.git_objects import EXECUTABLE, SUBMODULE, SYMLINK, Entry, Signature
 from fake_github.objects import BranchRule, Platform, Repository
 from fake_github.refusals import empty_repository, not_found, unprocessable
 from fake_github.rest import shapes
@@ -204,6 +204,17 @@ def update_ref(asked: Asked) -> Answer:
     return Answer(200, _ref(r, f"heads/{short}", sha))
 
 
+def merge(asked: Asked) -> Answer:
+    """`base` is the branch that is written. 204 when there is nothing to merge, 409 for a conflict."""
+    r, branch = stocked(asked), asked.text("base")
+    commit = resolve(r, asked.text("head"))
+    if branch not in r.branches or commit is None:
+        raise not_found()
+    r.check_rules("update", "pull_request", "required_status_checks", branch)
+    made = r.merge(branch, commit, asked.body.get("commit_message") or f"Merge {commit} into {branch}", by=asked.actor)
+    return Answer(204) if made is None else Answer(201, shapes.commit(r, r.store.commits[made]))
+
+
 # Git's objects: commits, trees, blobs, tags.
 
 _G = "/repos/{owner}/{repo}/git"
@@ -215,6 +226,37 @@ def git_get_commit(asked: Asked) -> Answer:
     if found is None:
         raise not_found()
     return Answer(200, shapes.git_commit(r, found))
+
+
+def create_blob(asked: Asked) -> Answer:
+    r, given = stocked(asked), asked.text("content")
+    is_encoded = asked.body.get("encoding") == "base64"
+    sha = r.store.put_blob(base64.b64decode(given) if is_encoded else given.encode())
+    return Answer(201, {"sha": sha, "url": f"{shapes.api(r)}/git/blobs/{sha}"})
+
+
+def create_tree(asked: Asked) -> Answer:
+    """`base_tree` with the entries of `tree`, by object alone; one whose `sha` is null is deleted."""
+    r = stocked(asked)
+    base = asked.body.get("base_tree")
+    files = {} if base is None else {p: e for p, e in r.store.walk(base) if e.kind != "tree"}
+    for entry in asked.body["tree"]:
+        files.pop(entry["path"], None)
+        if entry["sha"] is not None:
+            files[entry["path"]] = Entry(entry["mode"], entry["sha"])
+    tree = r.store.put_tree(files)
+    shown = [_tree_entry(r, name, entry) for name, entry in r.store.children(tree)]
+    built = {"sha": tree, "url": f"{shapes.api(r)}/git/trees/{tree}", "tree": shown, "truncated": False}
+    return Answer(201, built)
+
+
+def create_commit(asked: Asked) -> Answer:
+    r, parents = stocked(asked), tuple(asked.body.get("parents") or ())
+    if not r.store.is_tree(asked.text("tree")) or any(parent not in r.store.commits for parent in parents):
+        raise unprocessable("Tree SHA does not exist")
+    signature = Signature(asked.actor.login, "bot@users.noreply.github.com", int(asked.github.clock()))
+    made = r.store.put_commit(asked.text("tree"), parents, asked.text("message"), signature, signature, verified=True)
+    return Answer(201, shapes.git_commit(r, r.store.commits[made]))
 
 
 def _tree_entry(r: Repository, path: str, entry: Entry) -> Json:
@@ -332,6 +374,10 @@ ROUTES = (
     Route("GET", f"{_R}/commits", list_commits, _READ),
     Route("GET", f"{_R}/commits/{{ref}}", get_commit, _READ),
     Route("GET", f"{_R}/compare/{{basehead}}", compare, _READ),
+    Route("POST", f"{_R}/merges", merge, _WRITE),
+    Route("POST", f"{_G}/blobs", create_blob, _WRITE),
+    Route("POST", f"{_G}/trees", create_tree, _WRITE),
+    Route("POST", f"{_G}/commits", create_commit, _WRITE),
     Route("GET", f"{_G}/commits/{{commit_sha}}", git_get_commit, _READ),
     Route("GET", f"{_G}/trees/{{tree_sha}}", get_tree, _READ),
     Route("GET", f"{_G}/tags/{{tag_sha}}", get_tag, _READ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fake_github.accounts import TokenKind
 from fake_github.objects import open_pull_request
-from fake_github.refusals import custom, invalid, pull_requests_by_actions_forbidden
+from fake_github.refusals import custom, invalid, not_found, pull_requests_by_actions_forbidden
 from fake_github.rest import shapes
 from fake_github.rest.routing import Answer, Asked, Route
 
@@ -76,6 +76,15 @@ def list_reviews(asked: Asked) -> Answer:
     return asked.page(pull.reviews, lambda v: shapes.review(pull, v))
 
 
+def reply(asked: Asked) -> Answer:
+    """`comment_id` is the first of a thread: GitHub does not take a reply to a reply."""
+    try:
+        comment = asked.pull_request.reply(int(asked.params["comment_id"]), asked.text("body"), by=asked.actor)
+    except KeyError:
+        raise not_found() from None
+    return Answer(201, shapes.review_comment(comment))
+
+
 ROUTES = (
     Route("GET", _P, list_pulls, _READ),
     Route("POST", _P, create_pull, _WRITE),
@@ -84,4 +93,5 @@ ROUTES = (
     Route("GET", f"{_N}/files", list_files, _READ),
     Route("GET", f"{_N}/commits", list_commits, _READ),
     Route("GET", f"{_N}/reviews", list_reviews, _READ),
+    Route("POST", f"{_N}/comments/{{comment_id}}/replies", reply, _WRITE),
 )

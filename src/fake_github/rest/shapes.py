@@ -17,6 +17,7 @@ from fake_github.objects import (
     PullRequest,
     Repository,
     Review,
+    ReviewComment,
     TimelineEvent,
     WorkflowRun,
 )
@@ -378,6 +379,34 @@ def review(p: PullRequest, v: Review) -> Json:
     }
 
 
+def review_comment(c: ReviewComment) -> Json:
+    p, first = c.thread.pull, c.thread.comments[0]
+    url, html = f"{api(p.repository)}/pulls/comments/{c.id}", f"{p.url}#discussion_r{c.id}"
+    pull = f"{api(p.repository)}/pulls/{p.number}"
+    return {
+        "url": url,
+        "id": c.id,
+        "node_id": f"PRRC_kwDO{c.id}",
+        "pull_request_review_id": c.review.id,
+        "diff_hunk": c.thread.hunk,
+        "path": c.thread.path,
+        "commit_id": p.head_commit,
+        "original_commit_id": c.thread.commit,
+        **({"in_reply_to_id": first.id} if c is not first else {}),
+        "user": account(p.github, c.author),
+        "body": c.body,
+        "created_at": c.at,
+        "updated_at": c.edited_at or c.at,
+        "html_url": html,
+        "pull_request_url": pull,
+        "author_association": association(p.repository, c.author),
+        "_links": {"self": {"href": url}, "html": {"href": html}, "pull_request": {"href": pull}},
+        "line": c.thread.line,
+        "original_line": c.thread.line,
+        "side": "RIGHT",
+    }
+
+
 # JSON of pull requests and their files.
 
 
@@ -529,7 +558,7 @@ def check_run(r: Repository, run: CheckRun) -> Json:
             "title": run.title,
             "summary": run.summary,
             "text": None,
-            "annotations_count": 0,
+            "annotations_count": len(run.annotations),
             "annotations_url": f"{base}/annotations",
         },
         "name": run.name,

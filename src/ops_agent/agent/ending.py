@@ -67,6 +67,15 @@ _UNSENT: Any = None
 _REQUIRED: Final = ("title", "description", "infrastructure", "ci_cd", "observability", "validation")
 
 
+class Reply(BaseModel):
+    """An answer in a thread of the review."""
+
+    model_config = STRICT
+
+    thread: str = Field(description="`T1`, `T2`, ... as in the task.")
+    answer: str = Field(description="What was changed, or why not. Markdown, a few sentences.")
+
+
 def finish(
     bench: Workbench,
     title: Annotated[
@@ -95,6 +104,7 @@ def finish(
     justifications: Annotated[
         Entries[Justification], "For findings that came back and do not block: why each is left as it is."
     ] = _UNSENT,
+    replies: Annotated[Entries[Reply], "In a review round: one answer for every thread of the task."] = _UNSENT,
 ) -> Ending:
     """End the work: every edit is made. The action judges, checks and plans the change, and opens the pull request.
 
@@ -113,6 +123,7 @@ def finish(
         declared["follow_ups"] = tuple(FollowUp(title=one.title, body=one.body) for one in follow_ups)
     for one in justifications or ():
         bench.justified[one.rule, one.where] = one.why
+    _reply(bench, replies or ())
     answers = _answers(bench, criteria or [])
     if lacking := [f"`{name}`" for name in _REQUIRED if name not in declared]:
         raise ToolRefusal(f"the first call needs {', '.join(lacking)} too; what you sent is kept, so send only these")
@@ -122,7 +133,17 @@ def finish(
         criteria=answers,
         lacking=accept(bench, answers, Ending(kind="finished", **declared)),
         justifications=tuple((rule, where, why) for (rule, where), why in bench.justified.items()),
+        replies=tuple(bench.replies.items()),
     )
+
+
+def _reply(bench: Workbench, sent: Sequence[Reply]) -> None:
+    """The newest answer in each thread. Raises ToolRefusal for a thread that does not wait for one."""
+    if strange := sorted({one.thread for one in sent} - set(bench.threads)):
+        raise ToolRefusal(
+            f"there is no thread {', '.join(strange)[:200]}; there are {', '.join(bench.threads) or 'none'}"
+        )
+    bench.replies |= {one.thread: one.answer for one in sent}
 
 
 def _answers(bench: Workbench, sent: Sequence[Criterion]) -> tuple[CriterionAnswer, ...]:
@@ -182,7 +203,13 @@ def accept(bench: Workbench, answers: Sequence[CriterionAnswer], said: Ending) -
     """
     changes = [c for c in bench.scratch.change_set().changes if not is_prose(c.path)]
     unmet = [one.criterion_id for one in answers if one.met != "yes"]
+    silent = [thread for thread in bench.threads if says_nothing(bench.replies.get(thread, ""))]
     wanted = (
+        (
+            bool(silent),
+            f"answer {', '.join(silent)} in `replies` too",
+            f"the agent has not answered {len(silent)} of the review's threads",
+        ),
         (
             len(answers) < len(bench.criteria),
             f"answer {', '.join(c for c in bench.criteria if c not in bench.answers)} too",

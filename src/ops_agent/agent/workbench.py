@@ -52,11 +52,11 @@ class Answer:
 @dataclass(slots=True)
 class Workbench:
     """What the tools of one conversation work on. `settle` formats, pins and judges after an edit of these paths, and
-    answers with facts for the llm. `standards` are texts by id; `criteria` the ids of the issue's
-    acceptance criteria; `writes` counts the writes that changed something, `refused` says by path why others were not
-    made. `check` is the tool's, `look` tries evidence, `findings` are those of the change as it is now; `checked_at` is
-    `writes` at the last check. What `finish` was given last: `declared` by field, `answers` by criterion, `justified`
-    by rule and place; `asked` are what it was sent back for already.
+    answers with facts for the llm. `standards` are texts by id; `criteria` the ids of the issue's acceptance criteria,
+    `threads` those of the review's threads; `writes` counts the writes that changed something, `refused` says by path
+    why others were not made. `check` is the tool's, `look` tries evidence, `findings` are those of the change as it is
+    now; `checked_at` is `writes` at the last check. What `finish` was given last: `declared` by field, `answers` by
+    criterion, `replies` by thread, `justified` by rule and place; `asked` are what it was sent back for already.
     """
 
     scratch: Scratch
@@ -66,6 +66,8 @@ class Workbench:
     clock: Clock
     standards: Mapping[str, str] = field(default_factory=dict)
     criteria: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
+    replies: dict[str, str] = field(default_factory=dict)
     checks_left: int = 25
     writes: int = 0
     refused: dict[str, str] = field(default_factory=dict)

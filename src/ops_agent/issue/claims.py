@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ops_agent.model.event import Comment, Issue, IssueRef, PullRequest, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.review import ReviewRound
 from ops_agent.model.work_item import WorkItem
 
 GRACE_SECONDS = 10.0
@@ -69,8 +70,9 @@ class SeenClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestRecord:
-    """The last line of our pull request's body: what it was made of. `at` is when it was last published (epoch
-    seconds), `labels` those that it gets.
+    """The last line of our pull request's body: what it was made of. `at` is the approval that it was last published
+    for (epoch seconds): what was said since asks for more. `labels` are those that it gets, `rounds` how often people
+    had it continued; `changes` is empty when the branch holds commits of people.
     """
 
     issue: str
@@ -80,6 +82,7 @@ class PullRequestRecord:
     changes: str
     at: int
     labels: tuple[str, ...] = ()
+    rounds: int = 0
 
     @property
     def ref(self) -> IssueRef | None:
@@ -166,14 +169,14 @@ class Seen:
 
     `pull_requests`: newest first, all of our branch that count; `in_the_way`: an open one whose author may not write,
     so that ours cannot be opened. `holder`: our comment in force; `holder_finished`: what is known of its run.
-    `reviewed`: a writer reviewed the open pull request after its publication. `branch_exists` None: not known yet.
+    `asked`: what writers ask for on the open pull request since its publication. `branch_exists` None: not known yet.
     `waited`: seconds since the branch was first seen without a comment. `now`: epoch seconds.
     """
 
     pull_requests: tuple[PullRequest, ...] = ()
     in_the_way: PullRequest | None = None
     published: PullRequestRecord | None = None
-    reviewed: bool = False
+    asked: ReviewRound | None = None
     holder: SeenClaim | None = None
     holder_finished: bool | None = None
     branch_exists: bool | None = None
@@ -238,7 +241,7 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
     if seen.open is None and seen.in_the_way is not None:
         return untrusted_pull_request(seen.in_the_way)
     is_done = claim is not None and claim.record.state in DONE_STATES
-    if seen.open is not None and same_text and not seen.reviewed:
+    if seen.open is not None and same_text and seen.asked is None:
         if claim is not None and not is_done:
             return ClaimAction.FINISH
         return _duplicate(

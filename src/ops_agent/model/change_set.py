@@ -83,7 +83,7 @@ class ChangeSet:
 class Proposal:
     """The text of a pull request. `overflow` did not fit into `body` (60,000 characters) and goes to the job summary;
     `patch_only` are paths that are never committed: the body offers them as a patch. `stays_draft`: no input makes it
-    ready.
+    ready. `rounds` is the body's list of review rounds, `replies` are answers by thread.
 
     Every character that came from the llm or from Terraform is neutralised and redacted.
     """
@@ -97,6 +97,8 @@ class Proposal:
     labels: tuple[str, ...] = ()
     overflow: str = ""
     patch_only: frozenset[str] = frozenset()
+    rounds: str = ""
+    replies: tuple[tuple[int, str], ...] = ()
 
 
 LINK = "120000"

@@ -43,8 +43,8 @@ class Briefing:
 
     `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
     `more_standards` were not loaded and can be read by the agent, `unavailable` says which could not be had.
-    `pitfalls` are the ids of those that `task` holds, `criteria` those of the issue's criteria, `labels_by_writers` the
-    labels that writers gave it.
+    `pitfalls` are the ids of those that `task` holds, `criteria` those of the issue's criteria, `threads` those of the
+    review's threads (`T1`, ...), `labels_by_writers` the labels that writers gave it.
     """
 
     standards: tuple[Standard, ...]
@@ -56,6 +56,7 @@ class Briefing:
     unavailable: tuple[str, ...] = ()
     pitfalls: tuple[str, ...] = ()
     criteria: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
     labels_by_writers: tuple[str, ...] = ()
 
 
@@ -190,7 +191,8 @@ class Ending:
     """What the agent declared with its ending tool. Every string is from the llm and hostile until neutralised.
 
     `kind` is finished, needs_info, needs_split or infeasible. `justifications` are (rule, place or address, reason) of
-    findings that the agent leaves as they are. `lacking` is ours: what `finish` asked for in vain, one clause each.
+    findings that the agent leaves as they are, `replies` (thread, answer) to a review. `lacking` is ours: what `finish`
+    asked for in vain, one clause each.
     """
 
     kind: str
@@ -206,6 +208,7 @@ class Ending:
     assumptions: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     justifications: tuple[tuple[str, str, str], ...] = ()
+    replies: tuple[tuple[str, str], ...] = ()
     questions: tuple[str, ...] = ()
     proposed_issues: tuple[str, ...] = ()
 

@@ -138,17 +138,6 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
-    """A person's review of a pull request. `verdict` is APPROVED, CHANGES_REQUESTED, ...; `at` is ISO 8601 UTC."""
-
-    id: int
-    author: Actor
-    verdict: str
-    body: str
-    at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
     """`issues.labeled`: `sender` applied `label` to `issue`, whose text is what `sender` saw."""
 

@@ -22,10 +22,10 @@ from ops_agent.model.event import (
     Permission,
     PullRequest,
     Repository,
-    Review,
 )
 from ops_agent.model.finding import Place
 from ops_agent.model.plan import OfflinePlan, OfflineSide
+from ops_agent.model.review import FailedCheck, Review, ReviewThread
 from ops_agent.model.terraform import EngineWish, Environment, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult
 from ops_agent.model.wiki import WikiAnswer
@@ -143,6 +143,21 @@ class Branches(Protocol):
     ) -> str:
         """Returns the new commit. Raises Conflict when the head moved, NeedsWorkflowsPermission."""
 
+    def merge(self, repository: str, branch: str, commit: str, message: str) -> bool:
+        """A merge commit of `commit` on `branch`, unless it holds that already; False when the two conflict."""
+
+    def commit_merge(
+        self,
+        repository: str,
+        branch: str,
+        parents: tuple[str, str],
+        message: str,
+        entries: Mapping[str, TreeEntry | bytes | None],
+    ) -> str:
+        """A commit with two parents on `branch`, which is at the first of them: its tree with `entries` in their paths
+        (an entry of any commit, bytes of a regular file, None: deleted). Raises Conflict when the head moved.
+        """
+
     def rules(self, repository: str, branch: str) -> tuple[BranchRule, ...]:
         """The rules for a branch of this name, which need not exist; none where the token may not ask."""
 
@@ -178,7 +193,14 @@ class PullRequests(Protocol):
 
     def files(self, repository: str, number: int) -> tuple[str, ...]: ...
 
-    def reviews(self, repository: str, number: int) -> tuple[Review, ...]: ...
+    def discussion(self, repository: str, number: int) -> tuple[tuple[Review, ...], tuple[ReviewThread, ...]]:
+        """Its reviews, oldest first, and the threads in its files."""
+
+    def failed_checks(self, repository: str, commit: str) -> tuple[FailedCheck, ...]:
+        """The newest check runs of `commit`, of each name, that failed. Raises NotPermitted."""
+
+    def reply(self, repository: str, number: int, thread: int, body: str) -> None:
+        """Answer in a thread, once: the first line of `body` marks it. Raises NotFound when the thread is gone."""
 
     def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest: ...
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ops_agent.model.event import Actor, Issue, IssueRef, PullRequest, Repository
+from ops_agent.model.review import ReviewRound
 
 ALLOW_DESTROY: Final = "allow-destroy"
 ALLOW_ACCESS: Final = "allow-access"
@@ -103,10 +104,13 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The right to work on one item: our branch at `base_commit`, and the comment that shows the progress.
+    """The right to work on one item: our branch, made from or merged with `base_commit`, and the comment that shows the
+    progress.
 
-    `head_commit` is the branch's newest commit (`base_commit` for a new branch); `existing` is the open pull request
-    that is updated; `notes` are sentences that the comment repeats through the run.
+    `head_commit` is the branch's newest commit (`base_commit` for a new branch): the work goes on from there.
+    `conflicts`: it could not be merged with `base_commit`, so that this is left to do. `others` are its commits by
+    people. `existing` is the open pull request that is continued, `round` what writers asked for on it; `notes` are
+    sentences that the comment repeats through the run.
     """
 
     branch: str
@@ -114,4 +118,7 @@ class Claim:
     head_commit: str
     comment_id: int | None
     existing: PullRequest | None = None
+    round: ReviewRound | None = None
+    conflicts: bool = False
+    others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -201,6 +201,13 @@ def as_edited(body: str) -> str:
     return f"{_EDITED}{body}" if _parts(body) else body
 
 
+def was_edited(body: str) -> bool:
+    """Whether people changed what we write anew in the text of our pull request."""
+    body = body.replace("\r\n", "\n").replace(_EDITED, "")
+    parts, written = _parts(body), _WRITTEN.search(body)
+    return written is not None and (parts is None or written[1] != _digest(parts))
+
+
 def stamped(body: str) -> str:
     """`body` of our pull request with a line that is not shown, by which `body_of` sees that people edited it."""
     body = _WRITTEN.sub("", body)

@@ -10,22 +10,24 @@ from ops_agent.issue.claims import (
     DONE_STATES,
     LEASE_MARGIN_SECONDS,
     ClaimAction,
+    PullRequestRecord,
     Seen,
     SeenClaim,
     branch_name,
     claims_among,
     decide,
-    epoch,
     holder,
     is_our_branch,
     is_own_earlier_attempt,
     pull_request_record,
 )
+from ops_agent.issue.rounds import asked_for, asks, said_by
 from ops_agent.model.change_set import KeptPatch
-from ops_agent.model.errors import Conflict, GitHubError, NotFound, OpsAgentError, as_error
-from ops_agent.model.event import ActorKind, RunIdentity
+from ops_agent.model.errors import Conflict, GitHubError, NotPermitted, OpsAgentError, as_error
+from ops_agent.model.event import ActorKind, PullRequest, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, PullRequests, Reporter, World
+from ops_agent.model.review import ReviewRound
 from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.pages.issue_comment import ANSWER_MARK, stopped_text
 from ops_agent.run.permissions import PermissionReader
@@ -34,12 +36,11 @@ from ops_agent.run.publish import conclude, find_overlaps
 
 _RETRY_SECONDS = 2.0
 _MAX_ATTEMPTS = 12
-_NAMED_AUTHORS = 3
 _SECONDS_WHEN_CANCELLED = 2.0
 
 
 def claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity) -> Claim | Stopped:
-    """The right to work on `item`, or why not (`duplicate`, `declined`, `stale`, `config_error`).
+    """The right to work on `item`, or why not (`duplicate`, `declined`, `stale`, `not_permitted`, `config_error`).
 
     Creating the branch is the lock; the comment on the issue is the lease. Nothing is written in a dry run.
     """
@@ -119,33 +120,35 @@ class _Claiming:
             finished = issues.run_is_finished(held.record.repository, held.record.run_id)
         current = next((p for p in counting if p.is_open), counting[0] if counting else None)
         published = pull_request_record(current.body) if current else None
-        same_text = published is not None and published.content == self.item.approval.content_hash
+        asked = self._asked(permissions, current, published) if current is not None and current.is_open else None
         return Seen(
             pull_requests=counting,
             in_the_way=next(in_the_way, None),
             published=published,
-            reviewed=bool(
-                current
-                and published
-                and current.is_open
-                and same_text
-                and self._reviewed_since(permissions, current.number, published.at)
-            ),
+            asked=asked,
             holder=held,
             holder_finished=finished,
             waited=waited,
             now=self.world.clock.now(),
         )
 
-    def _reviewed_since(self, permissions: PermissionReader, number: int, published_at: int) -> bool:
-        """Whether a person who may write asked for something after the publication; an approval asks for nothing."""
-        return any(
-            review.verdict in ("CHANGES_REQUESTED", "COMMENTED")
-            and epoch(review.at) > published_at
-            and review.author.id != self.world.issues.viewer().id
-            and permissions.may_write(self._repository, review.author)
-            for review in self.world.pull_requests.reviews(self._repository, number)
+    def _asked(
+        self, permissions: PermissionReader, current: PullRequest, published: PullRequestRecord | None
+    ) -> ReviewRound | None:
+        """What people who may write ask for on the pull request; None when that is nothing."""
+        reviews, threads = self.world.pull_requests.discussion(self._repository, current.number)
+        found = asked_for(
+            reviews,
+            threads,
+            writers=permissions.writers(self._repository, said_by(reviews, threads)),
+            ours=self.world.issues.viewer().id,
+            since=published.at if published else 0.0,
+            before=self.item.approval.at,
         )
+        if found.left_out:
+            what = "A comment" if found.left_out == 1 else f"{found.left_out} comments"
+            self.world.reporter.annotate("warning", f"{what} of the review changed after the approval: left out.")
+        return found if asks(found) else None
 
     def _finish(self, seen: Seen) -> Stopped:
         """The pull request is open, but its run died before the last steps: do them, without asking the llm again."""
@@ -205,9 +208,8 @@ class _Claiming:
         return claimed
 
     def _found_branch(self, seen: Seen) -> Claim | Stopped:
-        """The claim on an existing branch, whose base is its head when it has no commit of its own.
-
-        `stale` when others committed to it, or its base is not known.
+        """The claim on an existing branch. What is on it stays: it is brought up to the newest base by a merge commit.
+        A branch without a commit of its own has its head as its base.
         """
         branches, repository, wanted = self.world.branches, self._repository, self.wanted
         head = branches.head(repository, wanted.branch)
@@ -219,41 +221,40 @@ class _Claiming:
             head = wanted.base_commit
         if head == wanted.base_commit:
             return wanted
-        known = seen.published.base if seen.published else seen.holder.record.base if seen.holder else None
-        if known is not None and known != wanted.base_commit and not self._is_on_base(known):
-            return _stale(
-                f"The record of branch {wanted.branch} names {known[:12]} as its base, which is no commit of "
-                f"{self.item.base_branch}.",
-                "Close its pull request, if there is one, and delete the branch",
-            )
-        own = branches.commits_between(repository, known or wanted.base_commit, head)
+        own = branches.commits_between(repository, wanted.base_commit, head)
         if not own and seen.open is None:
             return replace(wanted, base_commit=head, head_commit=head)
-        foreign = {
-            author.login if author else "an author without a GitHub account"
-            for _, author in own
-            if author is None or author.id != self.world.issues.viewer().id
-        }
-        if foreign:
-            return _stale(
-                f"The branch {wanted.branch} holds commits of {', '.join(sorted(foreign)[:_NAMED_AUTHORS])}.",
-                "Finish it by hand, or take these commits off the branch",
-            )
-        if known is None:
-            return _stale(
-                f"The branch {wanted.branch} holds commits, but nothing shows what it was made from.",
-                "Delete the branch",
-            )
-        return replace(wanted, base_commit=known, head_commit=head)
+        ours = self.world.issues.viewer().id
+        others = tuple(
+            f"{commit[:12]} by {author.login if author else 'an author without a GitHub account'}"
+            for commit, author in own
+            if author is None or author.id != ours
+        )
+        return self._up_to_date(replace(wanted, others=others, round=self._round(seen, head)), head)
 
-    def _is_on_base(self, commit: str) -> bool:
-        """Everybody who may write can edit records, and GitHub serves the commits of every fork: only what passed the
-        base branch is a place to start from, since what is on it is not judged again.
-        """
+    def _round(self, seen: Seen, head: str) -> ReviewRound | None:
+        if seen.open is None:
+            return None
+        number = (seen.published.rounds if seen.published else 0) + 1
+        return replace(seen.asked or ReviewRound(number=0, head=""), number=number, head=head)
+
+    def _up_to_date(self, found: Claim, head: str) -> Claim | Stopped:
+        """`found` at the commit that merges the newest base; with `conflicts` at `head`."""
+        branches, repository, base = self.world.branches, self._repository, self.item.base_branch
         try:
-            return not self.world.branches.commits_between(self._repository, self.wanted.base_commit, commit)
-        except NotFound:
-            return False
+            is_merged = branches.merge(repository, found.branch, found.base_commit, f"Merge {base} into {found.branch}")
+        except NotPermitted as refused:
+            return Stopped(
+                refused.conclusion,
+                f"The newest commit of {base} could not be merged into {found.branch}: {refused}",
+                "Update the branch by hand, then re-apply the label.",
+            )
+        if not is_merged:
+            return replace(found, head_commit=head, conflicts=True)
+        merged = branches.head(repository, found.branch)
+        if merged is None:
+            raise Conflict(f"The branch {found.branch} of {repository} was deleted while it was claimed.")
+        return replace(found, head_commit=merged)
 
     def _renewed(self, claimed: Claim) -> Claim:
         """The branch made anew at today's base. Only the holder of the claim calls this, so no other run uses it."""
@@ -360,7 +361,3 @@ def _delete_untouched(
             branches.delete(repository, claim.branch)
     except GitHubError as error:
         reporter.annotate("warning", f"The branch {claim.branch} could not be deleted: {error}")
-
-
-def _stale(reason: str, remedy: str) -> Stopped:
-    return Stopped(Conclusion.STALE, reason, f"{remedy}, then re-apply the label.")

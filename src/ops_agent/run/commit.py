@@ -1,4 +1,4 @@
-"""The one commit of a publication: its tree is the base commit's plus the change set, and nothing else.
+"""The one commit of a publication: its tree is that of the branch plus the change set, and nothing else.
 
 Files that the token may not write are offered as a patch instead.
 """
@@ -21,24 +21,51 @@ _NAMED_PATHS = 5
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # git knows no other line end
 
 
-def commit(branches: Branches, repository: str, claim: Claim, changes: ChangeSet, headline: str, body: str) -> str:
-    """The commit on our branch whose tree is base plus `changes`: made now, or by an earlier attempt that ended after
-    it.
+def commit(
+    branches: Branches,
+    repository: str,
+    claim: Claim,
+    changes: ChangeSet,
+    headline: str,
+    body: str,
+    start: BaseTree | None = None,
+) -> str:
+    """The commit on our branch whose tree is that of its head plus `changes`: made now, or by an earlier attempt that
+    ended after it. Where the head conflicts with the base, `start` is what both were merged to, and the commit has both
+    as its parents.
 
     Raises Conflict when the branch moved, and PolicyViolation when GitHub reports a different tree.
     """
-    base = branches.tree(repository, claim.base_commit)
-    if problems := unwritable(base.entries(), changes):
+    head = branches.tree(repository, claim.head_commit)
+    start = head if start is None else start
+    if problems := unwritable(start.entries(), changes):
         raise PolicyViolation(f"The change cannot be committed: {'; '.join(problems[:_NAMED_PATHS])}.")
-    head = base if claim.head_commit == claim.base_commit else branches.tree(repository, claim.head_commit)
     made = claim.head_commit
-    if writes := commit_steps(base, head, changes):
-        made = branches.commit(repository, claim.branch, claim.head_commit, headline, body, writes)
-    if differences := tree_problems(base.entries(), changes, branches.tree(repository, made).entries()):
+    if claim.conflicts:
+        entries = _merged(head, branches.tree(repository, claim.base_commit), start, changes)
+        parents, message = (claim.head_commit, claim.base_commit), f"{headline}\n\n{body}"
+        made = branches.commit_merge(repository, claim.branch, parents, message, entries)
+    elif changes.changes:
+        made = branches.commit(repository, claim.branch, claim.head_commit, headline, body, changes)
+    if differences := tree_problems(start.entries(), changes, branches.tree(repository, made).entries()):
         raise PolicyViolation(
-            f"The commit {made[:12]} is not base plus changes: {'; '.join(differences[:_NAMED_PATHS])}."
+            f"The commit {made[:12]} is not its parent plus changes: {'; '.join(differences[:_NAMED_PATHS])}."
         )
     return made
+
+
+def _merged(head: BaseTree, base: BaseTree, start: BaseTree, changes: ChangeSet) -> dict[str, TreeEntry | bytes | None]:
+    """What differs from `head` in a merge of it with `base` to `start`, plus `changes`: objects that GitHub has, or
+    bytes.
+    """
+    mine, now = head.entries(), start.entries()
+    stored = {(e.mode, e.blob) for tree in (head, base) for e in tree.entries().values()}
+    found = dict[str, TreeEntry | bytes | None]()
+    for path in {*mine, *now}:
+        if mine.get(path) != now.get(path):
+            entry = now.get(path)
+            found[path] = entry if entry is None or (entry.mode, entry.blob) in stored else start.read(path)
+    return found | {change.path: change.after for change in changes.changes}
 
 
 def unwritable(base: Tree, changes: ChangeSet) -> tuple[str, ...]:
@@ -50,36 +77,17 @@ def unwritable(base: Tree, changes: ChangeSet) -> tuple[str, ...]:
     for change in changes.changes:
         entry = base.get(change.path)
         if entry is not None and not entry.is_regular:
-            problems.append(f"{change.path} is not a regular file on the base commit (mode {entry.mode})")
+            problems.append(f"{change.path} is not a regular file on the branch (mode {entry.mode})")
         if entry is None or change.before is None:
             unlike = entry is not None or change.before is not None
         else:
             unlike = entry.is_regular and blob_id(change.before) != entry.blob
         if unlike:
-            problems.append(f"{change.path} on the base commit is not what the change set starts from")
+            problems.append(f"{change.path} on the branch is not what the change set starts from")
         for parent in map(str, PurePosixPath(change.path).parents):
             if parent in base and parent not in deleted:
                 problems.append(f"{change.path} lies inside of {parent}, which is not a folder")
     return tuple(problems)
-
-
-def commit_steps(base: BaseTree, head: BaseTree, changes: ChangeSet) -> ChangeSet | None:
-    """What a commit on `head` must write so that its tree is `base` plus `changes`; None when `head` is that already.
-
-    Files that an earlier attempt committed and this one does not change get the base commit's bytes back.
-    """
-    changed = {c.path: c for c in changes.changes}
-    before, now = base.entries(), head.entries()
-    writes = []
-    for path in sorted({*changed, *(p for p in {*before, *now} if _content(before.get(p)) != _content(now.get(p)))}):
-        if path in changed:
-            after = changed[path].after
-            if (None if after is None else blob_id(after)) == _content(now.get(path)):
-                continue
-        else:
-            after = base.read(path) if path in before else None
-        writes.append(FileChange(path=path, before=b"" if path in now else None, after=after))
-    return ChangeSet(base_commit=head.commit, changes=tuple(writes)) if writes else None
 
 
 def tree_problems(base: Tree, changes: ChangeSet, found: Tree) -> tuple[str, ...]:
@@ -90,7 +98,7 @@ def tree_problems(base: Tree, changes: ChangeSet, found: Tree) -> tuple[str, ...
         before, now, change = base.get(path), found.get(path), changed.get(path)
         if change is None:
             if before is None or now is None or (before.mode, before.blob) != (now.mode, now.blob):
-                problems.append(f"{path} differs from the base commit but is not in the change set")
+                problems.append(f"{path} differs from the branch but is not in the change set")
         elif change.after is None:
             if now is not None:
                 problems.append(f"{path} should be deleted")
@@ -104,13 +112,6 @@ def tree_problems(base: Tree, changes: ChangeSet, found: Tree) -> tuple[str, ...
 def moved_paths(before: Tree, now: Tree) -> frozenset[str]:
     """Paths that differ between two commits."""
     return frozenset(p for p in {*before, *now} if before.get(p) != now.get(p))
-
-
-def _content(entry: TreeEntry | None) -> tuple[str, str] | str | None:
-    """What is compared: the bytes of a regular file; mode and object of anything else."""
-    if entry is None:
-        return None
-    return entry.blob if entry.is_regular else (entry.mode, entry.blob)
 
 
 def split_by_abilities(

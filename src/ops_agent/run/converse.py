@@ -22,6 +22,7 @@ from ops_agent.model.verification import CriterionProof, Verification
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.summary import planned_dangers
 from ops_agent.run.base_first import BaseFirst
+from ops_agent.run.continued import Continued, Judging
 from ops_agent.run.examine import Examiner
 from ops_agent.run.keep import kept_patch
 from ops_agent.run.target import BasePlans
@@ -48,9 +49,11 @@ class Conversation:
         show: Callable[[str], None] = lambda _: None,
         base_first: BaseFirst | None = None,
         withdrawn: Callable[[], Stopped | None] = lambda: None,
+        judging: Judging | None = None,
     ) -> None:
         """`show` gets one line for people now and then; `base_first` finds out what the base fails by itself;
-        `withdrawn` is asked before each call of the llm why the work is not wanted any more.
+        `withdrawn` is asked before each call of the llm why the work is not wanted any more. `judging` is the judge of
+        a branch that is continued, in a `scratch` of it.
         """
         self._world, self._settings, self._briefing, self._scratch = world, settings, briefing, scratch
         self._show = show
@@ -64,7 +67,7 @@ class Conversation:
         self._ending: Ending | None = None
         plans = base_first.plans if base_first else BasePlans()
         self._disputes: list[Dispute] = []
-        self._examiner = Examiner(world, settings, scratch, plans, briefing, self._disputes)
+        self._examiner = Examiner(world, settings, scratch, plans, briefing, self._disputes, judging)
         limits = settings.limits
         bench = Workbench(
             scratch=scratch,
@@ -77,6 +80,7 @@ class Conversation:
             look=self._examiner.look,
             findings=self._examiner.findings,
             disputes=self._disputes,
+            threads=briefing.threads,
         )
         self._refused = bench.refused
         toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
@@ -197,7 +201,8 @@ class Conversation:
 
     def kept_patch(self) -> KeptPatch | None:
         """What the agent has changed until now, for people."""
-        return kept_patch(self._scratch, self._settings, self._world.redact)
+        edited = self._scratch.inner if isinstance(self._scratch, Continued) else self._scratch
+        return kept_patch(edited, self._settings, self._world.redact)
 
     @property
     def transcript(self) -> Transcript:

@@ -18,6 +18,7 @@ from ops_agent.model.ports import Scratch, World
 from ops_agent.pages.fragments import counted
 from ops_agent.plan.evidence import Look, look_at
 from ops_agent.run.check import Checks
+from ops_agent.run.continued import Continued, Judging
 from ops_agent.run.judge import judge_plans, judge_sources, pin_actions, readers
 from ops_agent.run.target import BasePlans
 
@@ -33,13 +34,16 @@ class Examiner:
         plans: BasePlans,
         briefing: Briefing,
         disputes: Sequence[Dispute],
+        judging: Judging | None = None,
     ) -> None:
-        """`plans` is what the run knows of the base; `disputes` are the agent's, which it adds to."""
-        self._world, self._settings, self._scratch = world, settings, scratch
+        """`plans` is what the run knows of the base; `disputes` are the agent's, which it adds to; `judging` is the
+        judge of a branch that is continued.
+        """
+        self._world, self._settings, self._scratch, self._judging = world, settings, scratch, judging
         self._labels, self._pitfalls = briefing.labels_by_writers, {*briefing.pitfalls}
         self._checks = Checks(world, settings, scratch, plans)
         self._disputes = disputes
-        self._judged: tuple[str, Verdict] | None = None
+        self._judged: tuple[str, Verdict, str] | None = None
         self._formed = ""
         self._told = set[tuple[str, str, str]]()
 
@@ -49,7 +53,7 @@ class Examiner:
     def settle(self, paths: Sequence[str]) -> dict[str, Any]:
         """After an edit of `paths`: format, pin and judge. The findings are those of `paths`, and what else is new."""
         shown, changes = self._in_form()
-        verdict = self._verdict(changes)
+        verdict, _ = self._verdict(changes)
         new = [f for f in verdict.findings if not f.pre_existing]
         here = tuple(f for f in new if f.place.path in paths or (f.rule, f.place.path, f.what) not in self._told)
         self._told = {(f.rule, f.place.path, f.what) for f in new}
@@ -61,7 +65,7 @@ class Examiner:
         formed, changes = self._in_form()
         if not changes.changes:
             return {"passed": False, "note": "nothing is changed yet"}
-        verdict = self._verdict(changes)
+        verdict, held = self._verdict(changes)
         new = tuple(f for f in verdict.findings if not f.pre_existing)
         shown = {"changed": list(changes.paths), "findings": findings_material(new), **formed}
         shown |= self._pitfalls_of(changes)
@@ -70,6 +74,8 @@ class Examiner:
         if _may_not_run(verdict):
             note = "a finding blocks, so nothing was executed; fix it and check again"
             return {"passed": False, **shown, "note": note}
+        if held:
+            return {"passed": not verdict.blocked, **shown, "note": held}
         verification = self._checks.verify(changes)
         shown["checks"] = checks_material(verification.all_checks)
         if plans := plans_material(verification.targets, self._labels):
@@ -83,7 +89,8 @@ class Examiner:
     def look(self, assertions: Sequence[Assertion]) -> list[dict[str, Any]]:
         """Whether each piece of evidence holds in the files and in offline plans, which are made as for `check`."""
         _, changes = self._in_form()
-        runs = bool(changes.changes) and not _may_not_run(self._verdict(changes))
+        verdict, held = self._verdict(changes)
+        runs = bool(changes.changes) and not held and not _may_not_run(verdict)
         targets = self._checks.verify(changes).targets if runs else ()
         before, after = readers(self._scratch.base, self._scratch)
         return [_shown(look_at(one, targets, before, after)) for one in assertions]
@@ -91,7 +98,7 @@ class Examiner:
     def findings(self) -> tuple[Finding, ...]:
         """Of the rules over files, in the change as it is now."""
         _, changes = self._in_form()
-        return self._verdict(changes).findings
+        return self._verdict(changes)[0].findings
 
     def _in_form(self) -> tuple[dict[str, Any], ChangeSet]:
         """Pin actions and format; what that changed, and the change set then."""
@@ -117,12 +124,15 @@ class Examiner:
         self._pitfalls |= {one.id for one in told}
         return {"pitfalls": [one.line for one in told]} if told else {}
 
-    def _verdict(self, changes: ChangeSet) -> Verdict:
-        """Of the source rules; made once for the same files."""
+    def _verdict(self, changes: ChangeSet) -> tuple[Verdict, str]:
+        """Of the source rules, and why nothing may be executed; made once for the same files."""
         if self._judged is None or self._judged[0] != changes.digest:
-            verdict = judge_sources(self._world, self._settings, self._scratch.base, changes)
-            self._judged = changes.digest, verdict
-        return with_disputes(self._judged[1], self._disputes)
+            if self._judging is not None and isinstance(self._scratch, Continued):
+                verdict, held = self._judging.sources(self._scratch)
+            else:
+                verdict, held = judge_sources(self._world, self._settings, self._scratch.base, changes), ""
+            self._judged = changes.digest, verdict, held
+        return with_disputes(self._judged[1], self._disputes), self._judged[2]
 
 
 def _may_not_run(verdict: Verdict) -> bool:

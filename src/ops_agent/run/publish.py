@@ -12,7 +12,7 @@ from functools import partial
 
 from ops_agent.config.settings import LabelSettings, Settings
 from ops_agent.issue.admission import withdrawn
-from ops_agent.issue.claims import PullRequestRecord, is_our_branch, untrusted_pull_request
+from ops_agent.issue.claims import PullRequestRecord, epoch, is_our_branch, untrusted_pull_request
 from ops_agent.model.change_set import ChangeSet, Proposal, needs_workflows_permission
 from ops_agent.model.errors import (
     Conflict,
@@ -24,10 +24,11 @@ from ops_agent.model.errors import (
 )
 from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.ports import Branches, Issues, PullRequests, Reporter, World
+from ops_agent.model.ports import BaseTree, Branches, Issues, PullRequests, Reporter, World
 from ops_agent.model.work_item import Claim, WorkItem, content_hash
 from ops_agent.pages.fragments import joined, with_notes
 from ops_agent.pages.issue_comment import published_text
+from ops_agent.pages.rounds import THIS_COMMIT
 from ops_agent.pages.verified import stamped
 from ops_agent.run.commit import as_patch, commit, moved_paths, split_by_abilities
 from ops_agent.run.permissions import PermissionReader
@@ -60,17 +61,22 @@ def publish(
     changes: ChangeSet,
     proposal: Proposal,
     unfinished: Stopped | None = None,
+    edits: ChangeSet | None = None,
+    start: BaseTree | None = None,
 ) -> Published | Stopped:
     """The item's pull request (`unfinished`: why it is no success), or `cancelled`, `stale`, `not_permitted`,
-    `needs_workflows_permission`.
+    `needs_workflows_permission`. `edits` are what our branch does not hold yet of `changes` (None: all), `start` as for
+    `run.commit.commit`.
 
-    Raises PolicyViolation when what would be written, or what GitHub made of it, is not base plus `changes`.
+    Raises PolicyViolation when what would be written, or what GitHub made of it, is not the branch plus `edits`.
     """
+    edits = changes if edits is None else edits
     item, claim, repository = progress.item, progress.claim, progress.item.target.full_name
     if not is_our_branch(claim.branch, settings.branch_prefix, item):
         raise PolicyViolation(f"{claim.branch} is not a branch that ops-agent may write to.")
     ask = partial(world.issues.token_abilities, repository)
-    kept, left = split_by_abilities(changes, ask, proposal.patch_only)
+    written, left = split_by_abilities(edits, ask, proposal.patch_only)
+    kept = replace(changes, changes=tuple(c for c in changes.changes if c.path not in left.paths))
     if not kept.changes and proposal.patch_only.issuperset(left.paths):
         return _offered(left)
     if not kept.changes:
@@ -94,19 +100,23 @@ def publish(
         world.pull_requests, world.reporter, repository, settings.branch_prefix, claim.branch, kept.paths
     )
     notes = [world.redact(note) for note in (*edited, *moved, *_overlap_notes(overlaps))]
-    text = _final_text(item, claim, kept, proposal, notes, at=int(world.clock.now()))
+    text = _final_text(item, claim, kept, proposal, notes)
     try:
-        made = commit(world.branches, repository, claim, kept, text.commit_headline, text.commit_body)
+        made = commit(world.branches, repository, claim, written, text.commit_headline, text.commit_body, start)
     except NeedsWorkflowsPermission as refused:
-        workflows = tuple(c for c in changes.changes if needs_workflows_permission(c.path))
+        workflows = tuple(c for c in edits.changes if needs_workflows_permission(c.path))
         return _needs_workflows(str(refused), replace(kept, changes=workflows))
     except Conflict as conflict:
-        return Stopped(Conclusion.STALE, str(conflict), Conflict.default_hint)
+        again = "Re-apply the label: the next run starts from the branch as it is then."
+        return Stopped(Conclusion.STALE, str(conflict), again)
+    text = replace(text, body=text.body.replace(THIS_COMMIT, made[:12]))
+    unanswered = _answer(world, progress, proposal, made)
     permissions = PermissionReader(world.issues, settings.labels.allowed_bots)
     sent = _open_or_update(world.pull_requests, permissions, progress, text)
     if isinstance(sent, Stopped):
         return sent
     pull_request, warnings = _as_kept_by_github(world.pull_requests, repository, sent, text)
+    warnings = (*unanswered, *warnings)
     if as_kept(pull_request.body) != as_kept(text.body):
         world.reporter.summary(world.redact(text.body))
     if proposal.overflow:
@@ -160,9 +170,7 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
         named = ", ".join(common[:_NAMED_PATHS])
         return _stale(
             f"{item.base_branch} has moved on since the run began and changed files of this change: {named}.",
-            "Re-apply the label for a new start."
-            if claim.existing is None
-            else "Settle the pull request by hand, or close it and open a new issue.",
+            "Re-apply the label: the next run starts from the newest base.",
         )
     made_on, moved = claim.base_commit[:12], f"{code(item.base_branch)} has moved on to {now[:12]}"
     return (f"Made and planned on {made_on}; {moved} since, in other files.",)
@@ -205,20 +213,19 @@ def link_problem(texts: tuple[str, ...], repository: str, issue: IssueRef) -> st
     return None
 
 
-def _final_text(
-    item: WorkItem, claim: Claim, changes: ChangeSet, proposal: Proposal, notes: Sequence[str], *, at: int
-) -> Proposal:
+def _final_text(item: WorkItem, claim: Claim, changes: ChangeSet, proposal: Proposal, notes: Sequence[str]) -> Proposal:
     """The proposal with notes about merging and the record. Raises PolicyViolation when it may not be sent."""
     record = PullRequestRecord(
         issue=str(item.issue.ref),
         key=item.key,
         content=item.approval.content_hash,
         base=claim.base_commit,
-        changes=changes.digest,
-        at=at,
+        changes="" if claim.others else changes.digest,
+        at=int(epoch(item.approval.at)),
         labels=proposal.labels,
+        rounds=claim.round.number if claim.round else 0,
     )
-    body = stamped(joined(with_notes(proposal.body.rstrip(), notes), record.line))
+    body = stamped(joined(with_notes(proposal.body.rstrip(), notes), proposal.rounds, record.line))
     if len(body) > MAX_BODY_CHARACTERS:
         raise PolicyViolation(
             f"The pull request's text has {len(body):,} characters; GitHub takes {MAX_BODY_CHARACTERS:,}."
@@ -230,6 +237,25 @@ def _final_text(
 
 
 # The pull request.
+
+
+def _answer(world: World, progress: Progress, proposal: Proposal, made: str) -> tuple[str, ...]:
+    """Answer the threads, each once for an approval; returns warnings. Before the text, whose record ends the round."""
+    repository, existing = progress.item.target.full_name, progress.claim.existing
+    if existing is None or not proposal.replies:
+        return ()
+    _, threads = world.pull_requests.discussion(repository, existing.number)
+    mark, problems = f"<!-- ops-agent:reply {progress.item.key} -->", list[str]()
+    answered = {t.id for t in threads for c in t.comments if c.body.startswith(mark)}
+    for thread, text in proposal.replies:
+        if thread not in answered:
+            body = f"{mark}\n{text.replace(THIS_COMMIT, made[:12])}"
+            try:
+                world.pull_requests.reply(repository, existing.number, thread, body)
+            except GitHubError as error:
+                problems.append(f"A thread of the review could not be answered: {error}")
+                world.reporter.annotate("warning", problems[-1])
+    return tuple(problems)
 
 
 def _open_or_update(

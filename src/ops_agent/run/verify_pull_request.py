@@ -7,29 +7,26 @@ the sandbox; of a fork nothing is executed at all. Policy and baseline are those
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
 
 from ops_agent.config.baseline import BASELINE_FILE, excuse, fingerprint, read_baseline, require_usable
-from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
+from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.guard.data import table
 from ops_agent.guard.disputes import with_disputes
-from ops_agent.guard.paths import areas, is_action, is_workflow
 from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.issue.admission import labellers
 from ops_agent.issue.claims import PullRequestRecord, pull_request_record
-from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
+from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.errors import GitHubError, NotFound, NotPermitted, as_error
 from ops_agent.model.event import Actor, IssueRef, PullRequest, RunIdentity
-from ops_agent.model.finding import Dispute, Finding, Verdict
+from ops_agent.model.finding import Dispute, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BaseTree, Branches, CheckReport, Clock, Issues, World
+from ops_agent.model.ports import BaseTree, CheckReport, Clock, Issues, World
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
 from ops_agent.model.work_item import PERMITTING_LABELS, Criterion
 from ops_agent.pages.criteria import recorded
@@ -47,26 +44,19 @@ from ops_agent.pages.verified import (
 )
 from ops_agent.plan.evidence import prove
 from ops_agent.run.admit import TIMELINE_WAITS
-from ops_agent.run.checkout import is_judged, rules_for_people, unjudged
+from ops_agent.run.checkout import rules_for_people
 from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
+from ops_agent.run.merged import Merged, merge, read_of
 from ops_agent.run.needs import find_needs, lines_of
 from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.publish import MAX_BODY_CHARACTERS, keep_comment, link_problem
 from ops_agent.run.target import redacted
 from ops_agent.run.verify import verify
 from ops_agent.terraform.layout import targets
-from ops_agent.terraform.links import FollowedTree, broken_links
 from ops_agent.text.markdown import as_kept, cell, code
 
-MAX_BYTES_OF_A_FILE = 1_000_000
-"""A larger file is neither judged nor planned; Terraform's own are far smaller."""
 CHECK_NAME = "ops-agent verify"
 MAX_TITLE = 200
-MAX_FILES = 3_000
-"""GitHub lists no more of a pull request either."""
-MAX_BYTES = 50_000_000
-"""Of all changed files together: a stranger's pull request is read into memory."""
-_RUN_BY_TERRAFORM = re.compile(r"(?i)(^|/)(\.terraform|terraform\.d)/")
 _NAMED = 5
 
 
@@ -129,14 +119,14 @@ def _verify(
         world.reporter.annotate("warning", notice)
     settings = replace(settings, policy=replace(settings.policy, owner=repository.partition("/")[0]))
     with world.reporter.stage("judge"):
-        merged = merge(world.branches, repository, newest, pull, settings.policy)
+        merged = merge(world.branches, repository, newest, pull.head_commit, settings.policy, pull.merge_commit)
         record = own_record(world.issues, settings, repository, pull)
         own = _OwnPullRequest(world, repository, pull, record, merged) if record is not None else None
         untrusted = _untrusted(repository, pull, trusted_branch)
         said = recorded(pull.body) if own else None
         disputes = said.disputes if said is not None else ()
         verdict, unplanned = _judged(world, settings, merged, untrusted, disputes, is_ours=bool(own and own.is_ours))
-    verification = Verification(engine="", targets=_not_planned(merged.after, merged.changes, unplanned))
+    verification = Verification(engine="", targets=not_planned(merged.after, merged.changes, unplanned))
     asked = (ref, *([record.ref] if record and record.ref else []))
     labels = labels_by_writers(world.issues, world.clock, settings, asked)
     if not unplanned and merged.concerns_terraform:
@@ -196,186 +186,6 @@ def _verify(
     return replace(result, overflow=overflow, warnings=tuple(warnings))
 
 
-# What the pull request changes, laid over the newest base.
-
-
-class MergedTree:
-    """ports.BaseTree: `below` with the `paths` as they are in `above`."""
-
-    def __init__(self, below: BaseTree, above: BaseTree, paths: frozenset[str]) -> None:
-        self.commit = above.commit
-        self._below, self._above, self._paths = below, above, paths
-        kept = {path: entry for path, entry in below.entries().items() if path not in paths}
-        self._found = kept | {path: entry for path, entry in above.entries().items() if path in paths}
-
-    def entries(self) -> Mapping[str, TreeEntry]:
-        return self._found
-
-    def read(self, path: str) -> bytes:
-        return (self._above if path in self._paths else self._below).read(path)
-
-
-@dataclass(frozen=True)
-class Merged:
-    """What a merge would make of a pull request: `changes` to `base`, which gives `head`.
-
-    `base` is the newest commit of the base branch, or the merge base when both have changed the files `conflicts`.
-    `pushed` are the files that the pull request's own commit, `pushed_tree`, changes since the merge base; `unread`:
-    changed files that cannot be judged.
-    """
-
-    base: BaseTree
-    head: BaseTree
-    changes: ChangeSet
-    merge_base: str
-    pushed: tuple[str, ...]
-    pushed_tree: BaseTree
-    conflicts: tuple[str, ...]
-    unread: tuple[Finding, ...]
-    after: SourceTree
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        lost = (
-            f"**{code(path)} is no root any more.** What was applied from it stays, and no plan shows that."
-            for path in self.lost_roots
-        )
-        rules = (
-            f"**{code(c.path)} is changed**, which counts from the merge on: review it like a rule."
-            for c in self.changes.changes
-            if c.path in (POLICY_FILE, BASELINE_FILE) or (is_workflow(c.path) and b"ops-agent" in (c.before or b""))
-        )
-        return (*self._conflict, *lost, *rules)
-
-    @property
-    def _conflict(self) -> tuple[str, ...]:
-        if not self.conflicts:
-            return ()
-        shown = ", ".join(code(path) for path in self.conflicts[:_NAMED])
-        more = f" and {len(self.conflicts) - _NAMED} more" if len(self.conflicts) > _NAMED else ""
-        what = f"**The base branch has changed {shown}{more} too**, so this was judged on the merge base"
-        return (f"{what} {self.merge_base[:12]}, and nothing is planned. Merge the base branch into this branch.",)
-
-    @cached_property
-    def concerns_terraform(self) -> bool:
-        return bool(self.after.affected_roots(self.changes.paths))
-
-    @cached_property
-    def lost_roots(self) -> tuple[str, ...]:
-        before = self.after.base.layout.roots if self.after.base else ()
-        return tuple(sorted({root.path for root in before} - {root.path for root in self.after.layout.roots}))
-
-    @property
-    def concerns_us(self) -> bool:
-        return bool(self.concerns_terraform or self.unread or self.notes) or any(map(_is_ours, self.changes.paths))
-
-    def read_base(self, path: str) -> bytes | None:
-        return _read(self.base, path)
-
-    def read_head(self, path: str) -> bytes | None:
-        return _read(self.head, path)
-
-
-def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullRequest, policy: Policy) -> Merged:
-    """The files of the pull request that differ from its merge base, on the `newest` base. Raises NotFound when the two
-    have no history in common.
-    """
-    merge_base = branches.merge_base(repository, newest.commit, pull.head_commit)
-    old, head = branches.tree(repository, merge_base), branches.tree(repository, pull.head_commit)
-    before, after, now = old.entries(), head.entries(), newest.entries()
-    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-    conflicts = tuple(p for p in changed if now.get(p) not in (before.get(p), after.get(p)))
-    merged = MergedTree(newest, head, frozenset(changed))
-    conflicts = conflicts or tuple(p for p in directories_of(merged.entries()) if p in merged.entries())
-    base, laid, whose, pushed = newest, merged, head, tuple(changed)
-    if conflicts:
-        # GitHub merges within files too. Its commit counts only when it is of this base and this head.
-        tried, parents = pull.merge_commit, tuple[str, ...]()
-        with suppress(NotFound):  # one of an older head may be gone
-            parents = branches.parents(repository, tried) if tried else ()
-        if tried and parents == (newest.commit, pull.head_commit):
-            conflicts, whose = (), branches.tree(repository, tried)
-            now, after = newest.entries(), whose.entries()
-            changed = sorted(path for path in {*now, *after} if now.get(path) != after.get(path))
-        base = old if conflicts else newest
-        laid = MergedTree(base, whose, frozenset(changed))
-    stored, base, result = frozenset(changed), FollowedTree(base), FollowedTree(laid)
-    before, after = base.entries(), result.entries()
-    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-    files = source_tree(base, policy)
-    places = {".github", *areas(files.layout), *(p.split("/")[0] if "/" in p else "." for p in changed if is_judged(p))}
-    ours = [p for p in changed if _is_ours(p) or "." in places or p.split("/")[0] in places]
-    taken, size = list[str](), 0
-    for path in dict.fromkeys((*ours, *changed)):  # what Terraform and GitHub read comes first
-        found = [tree.get(path) for tree in (before, after)]
-        size += sum(e.size for e in found if e and e.size <= MAX_BYTES_OF_A_FILE)
-        if len(taken) == MAX_FILES or size > MAX_BYTES:
-            break
-        taken.append(path)
-    contents = [c for path in taken if (c := _content(base, result, path, stored)) and c.before != c.after]
-    changes = ChangeSet(base_commit=base.commit, changes=tuple(sorted(contents, key=lambda c: c.path)))
-    looked_at = dict.fromkeys((*ours, *filter(_RUN_BY_TERRAFORM.search, changed)))
-    broken = broken_links(after)
-    unread = [f for path in looked_at if (f := _unreadable(after.get(path), path, broken.get(path, "")))]
-    if len(ours) > len(taken):
-        what = f"{len(changed):,} files are changed; only the first {len(taken):,} were judged"
-        unread.insert(0, unjudged(".", what))
-    return Merged(
-        base=base,
-        head=result,
-        changes=changes,
-        merge_base=merge_base,
-        pushed=pushed,
-        pushed_tree=head,
-        conflicts=conflicts,
-        unread=tuple(unread),
-        after=files.with_changes(changes),
-    )
-
-
-def directories_of(paths: Iterable[str]) -> tuple[str, ...]:
-    """Every directory that holds one of `paths`, sorted."""
-    found = set[str]()
-    for path in paths:
-        while (path := path.rpartition("/")[0]) and path not in found:
-            found.add(path)
-    return tuple(sorted(found))
-
-
-def _is_ours(path: str) -> bool:
-    """Whether it can change what is judged, or what a merge applies."""
-    return is_judged(path) or is_action(path)
-
-
-def _content(base: BaseTree, head: BaseTree, path: str, stored: frozenset[str]) -> FileChange | None:
-    """The change of a file whose bytes count: what is judged, or text. What is not `stored` is shown by links alone."""
-    before, after = _read(base, path), _read(head, path)
-    is_text = is_judged(path) or b"\0" not in (after or before or b"")[:8000]
-    entry = head.entries().get(path)
-    leads_to = entry.leads_to if entry and path not in stored else ""
-    return FileChange(path=path, before=before, after=after, leads_to=leads_to) if is_text else None
-
-
-def _read(tree: BaseTree, path: str) -> bytes | None:
-    entry = tree.entries().get(path)
-    return tree.read(path) if entry and entry.is_regular and entry.size <= MAX_BYTES_OF_A_FILE else None
-
-
-def _unreadable(entry: TreeEntry | None, path: str, broken: str) -> Finding | None:
-    """Why a changed file is not what Terraform would see after a merge."""
-    if entry is None:
-        return None
-    if _RUN_BY_TERRAFORM.search(path):
-        return unjudged(path, "Terraform runs what lies there, wherever this is checked out", "Take it out.")
-    if broken:
-        return unjudged(path, f"it is a symbolic link that {broken}: it is neither judged nor planned")
-    if not entry.is_regular and not entry.leads_to:
-        return unjudged(path, "a submodule is neither judged nor planned")
-    if entry.size > MAX_BYTES_OF_A_FILE and is_judged(path):
-        return unjudged(path, f"a file of {entry.size:,} bytes is neither judged nor planned")
-    return None
-
-
 # Judging and planning.
 
 
@@ -420,7 +230,7 @@ def _judged(
     return verdict, "" if not merged.unread else "changed files could not be read"
 
 
-def _not_planned(after: SourceTree, changes: ChangeSet, why: str) -> tuple[TargetVerification, ...]:
+def not_planned(after: SourceTree, changes: ChangeSet, why: str) -> tuple[TargetVerification, ...]:
     found = targets(after.affected_roots(changes.paths)) if why else ()
     return tuple(TargetVerification(target=target, checks=(), unplanned=why) for target in found)
 
@@ -514,7 +324,7 @@ class _OwnPullRequest:
     @cached_property
     def is_ours(self) -> bool:
         """Whether the head holds exactly what was published, by content: names of authors can be forged."""
-        contents = ((path, _read(self.merged.pushed_tree, path)) for path in self.merged.pushed)
+        contents = ((path, read_of(self.merged.pushed_tree, path)) for path in self.merged.pushed)
         changes = tuple(FileChange(path=path, before=None, after=content) for path, content in contents)
         return ChangeSet(base_commit=self.record.base, changes=changes).digest == self.record.changes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.github.calls import PREFIX, change_set, file_change, host, name, open_pull
+from fake_github.objects import APP_PERMISSIONS
 from ops_agent.model.errors import NotPermitted
 from run.github_world import BOT_ID, Workplace
 
@@ -58,15 +59,51 @@ def test_pull_requests_are_found_by_branch_and_by_prefix(here: Workplace) -> Non
     assert host(here).pull_requests.files(name(here), two.number) == ("b",)
 
 
-def test_reviews_of_a_deleted_account_are_read(here: Workplace) -> None:
-    """Their author is null."""
+def test_a_discussion_has_reviews_threads_and_when_they_were_edited(here: Workplace) -> None:
+    """The author of a deleted account is null; GraphQL leaves out the `[bot]` of a bot."""
     made = open_pull(here)
-    here.repository.pull_request(made.number).review("CHANGES_REQUESTED", "please", by="maria")
-    (found,) = host(here).pull_requests.reviews(name(here), made.number)
-    assert (found.verdict, found.author.login, found.body) == ("CHANGES_REQUESTED", "maria", "please")
-    body = [{"id": 1, "user": None, "state": "COMMENTED", "body": None, "submitted_at": "2026-11-20T10:00:00Z"}]
-    here.github.faults.on("reviews").answer(200, body=body)
-    assert host(here).pull_requests.reviews(name(here), made.number)[0].author.login == "ghost"
+    pull = here.repository.pull_request(made.number)
+    pull.review("CHANGES_REQUESTED", "please", by="maria", lines={("b", 1): "rename it"})
+    pull.reply(pull.threads[0].comments[0].id, "done", by="ops-agent[bot]")
+    here.clock.sleep(60)
+    pull.threads[0].comments[0].edit("delete it")
+    reviews, (thread,) = host(here).pull_requests.discussion(name(here), made.number)
+    assert [(r.verdict, r.author.login, r.body) for r in reviews] == [
+        ("CHANGES_REQUESTED", "maria", "please"),
+        ("COMMENTED", "ops-agent[bot]", ""),
+    ]
+    first, second = thread.comments
+    assert (thread.path, thread.line, thread.id) == ("b", 1, first.id)
+    assert (first.body, bool(first.edited_at), second.author.login) == ("delete it", True, "ops-agent[bot]")
+    assert not second.edited_at
+    nobody = {"databaseId": 1, "author": None, "state": "COMMENTED", "body": "x", "submittedAt": "2026-11-20T10:00:00Z"}
+    none = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+    body = {"data": {"repository": {"pullRequest": {"reviews": {"nodes": [nobody]}, "reviewThreads": none}}}}
+    here.github.faults.on("query repository").answer(200, body=body)
+    reviews, _ = host(here).pull_requests.discussion(name(here), made.number)
+    assert reviews[0].author.login == "ghost"
+
+
+def test_a_reply_whose_answer_is_lost_is_not_sent_twice(here: Workplace) -> None:
+    made = open_pull(here)
+    pull = here.repository.pull_request(made.number)
+    pull.review("COMMENTED", "", by="maria", lines={("b", 1): "rename it"})
+    here.github.faults.on("/replies").drop_after()
+    host(here).pull_requests.reply(name(here), made.number, pull.threads[0].comments[0].id, "<!-- mark -->\ndone")
+    assert [c.author.login for c in pull.threads[0].comments] == ["maria", "ops-agent[bot]"]
+
+
+def test_failed_checks_have_annotations_and_the_end_of_the_log_of_a_job(here: Workplace) -> None:
+    made = open_pull(here)
+    note = {"path": "b", "start_line": 3, "message": "too short"}
+    here.repository.add_check("lint", made.head_commit, "failure", log="a\n" * 30_000 + "the end", annotations=[note])
+    here.repository.add_check("build", made.head_commit, "success")
+    token = here.github.app_token("ops-agent", bot_id=BOT_ID, **APP_PERMISSIONS, checks="read")
+    (found,) = host(here, token).pull_requests.failed_checks(name(here), made.head_commit)
+    assert (found.name, found.conclusion, found.annotations) == ("lint", "failure", ("b:3: too short",))
+    assert found.log.endswith("the end") and len(found.log) <= 20_000
+    token = here.github.app_token("ops-agent", bot_id=BOT_ID, contents="write", checks="read")
+    assert host(here, token).pull_requests.failed_checks(name(here), made.head_commit)[0].log == ""
 
 
 def test_a_pull_request_of_a_fork_is_never_ours_even_when_the_fork_is_gone(here: Workplace) -> None:

@@ -32,6 +32,7 @@ from ops_agent.model.errors import (
 from ops_agent.model.event import Actor
 from ops_agent.model.ports import BaseTree, BranchRule
 
+SUBMODULE = "160000"
 MAX_ENTRIES = 250_000
 MAX_FILE_BYTES = 1_000_000
 """A larger file is fetched on demand only."""
@@ -269,6 +270,59 @@ class GitHubBranches:
         if workflows and not isinstance(refused, NeedsWorkflowsPermission) and "not accessible" in str(refused).lower():
             raise NeedsWorkflowsPermission(f"{refused} The change holds workflow files: {', '.join(workflows[:5])}.")
         raise refused
+
+    def merge(self, repository: str, branch: str, commit: str, message: str) -> bool:
+        """Repeated after a lost answer it answers 204: there is nothing left to merge."""
+        path, doing = in_repository(repository, "/merges"), f"merging {commit[:12]} into {branch} of {repository}"
+        wanted = {"base": branch, "head": commit, "commit_message": message}
+
+        def create() -> bool:
+            try:
+                self._http.post(path, wanted)
+            except RequestFailed as refused:
+                if refused.status != 409:
+                    raise
+                return False
+            return True
+
+        return self._http.ensure(doing, create)
+
+    def commit_merge(
+        self,
+        repository: str,
+        branch: str,
+        parents: tuple[str, str],
+        message: str,
+        entries: Mapping[str, TreeEntry | bytes | None],
+    ) -> str:
+        """Objects may be made twice, they are named by their content; the ref moves forward from its head alone."""
+        doing = f"committing a merge to {branch} of {repository}"
+
+        def made(what: str, body: dict[str, Any]) -> str:
+            url = in_repository(repository, f"/git/{what}")
+            return self._http.ensure(doing, lambda: str(self._http.post(url, body)["sha"]))
+
+        def entry(path: str, held: TreeEntry | bytes | None) -> dict[str, Any]:
+            if isinstance(held, TreeEntry):
+                kind = "commit" if held.mode == SUBMODULE else "blob"
+                return {"path": path, "mode": held.mode, "type": kind, "sha": held.blob}
+            given = {"path": path, "mode": "100644", "type": "blob"}
+            if held is None:
+                return {**given, "sha": None}
+            return {**given, "sha": made("blobs", {"content": base64.b64encode(held).decode(), "encoding": "base64"})}
+
+        path = in_repository(repository, f"/git/commits/{parents[0]}")
+        base = self._http.get(path, doing, lambda found: str(found["tree"]["sha"]))
+        tree = made("trees", {"base_tree": base, "tree": [entry(*one) for one in sorted(entries.items())]})
+        commit = made("commits", {"message": message, "tree": tree, "parents": list(parents)})
+        ref = in_repository(repository, f"/git/refs/heads/{quote(branch)}")
+        try:
+            self._http.write("PATCH", ref, doing, {"sha": commit, "force": False})
+        except GitHubError as refused:
+            if self.head(repository, branch) == parents[0]:
+                raise
+            raise Conflict(f"The branch {branch} moved while {doing}.") from refused
+        return commit
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
         """`uses` may name a folder. Tags win over branches, as in Actions; annotated ones are followed.

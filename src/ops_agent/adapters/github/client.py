@@ -157,14 +157,14 @@ class GitHubHttp(Requester):
             raise GitHubError(f"GitHub did not redirect while {doing}.")
         return location
 
-    def download(self, url: str, doing: str) -> requests.Response:
+    def download(self, url: str, doing: str, hosts: tuple[str, ...] = ()) -> requests.Response:
         """The open stream behind a redirect target of GitHub's, which PyGithub would read into memory whole.
 
-        The token is sent only to the API's own host.
+        The token is sent only to the API's own host. `hosts` are ends of other names that GitHub may redirect to.
         """
         parts, api = urlsplit(url), self.hostname
         same = parts.netloc == self.hostname_and_port or (parts.hostname == api and parts.port is None)
-        ours = same or (parts.hostname or "").endswith(f".{api.removeprefix('api.')}")
+        ours = same or (parts.hostname or "").endswith((f".{api.removeprefix('api.')}", *hosts))
         if parts.scheme not in {self.scheme, "https"} or not ours:
             raise GitHubError(f"GitHub redirected to a host that is not its own while {doing}.")
         headers = {"User-Agent": "ops-agent"} | ({"Authorization": f"token {self._token}"} if same else {})

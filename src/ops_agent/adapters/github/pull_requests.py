@@ -8,9 +8,11 @@ from typing import Any
 
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
 from ops_agent.adapters.github.failures import HEAD_UNSEEN, Failure, FailureKind, RequestFailed
-from ops_agent.adapters.github.parsing import GHOST, JsonPart
-from ops_agent.model.event import PullRequest, Review
+from ops_agent.adapters.github.parsing import JsonPart
+from ops_agent.adapters.github.reviews import discussion, failed_checks
+from ops_agent.model.event import PullRequest
 from ops_agent.model.ports import CheckReport
+from ops_agent.model.review import FailedCheck, Review, ReviewThread
 
 
 class GitHubPullRequests:
@@ -52,9 +54,27 @@ class GitHubPullRequests:
         )
         return tuple(dict.fromkeys(name for names in found for name in names))
 
-    def reviews(self, repository: str, number: int) -> tuple[Review, ...]:
-        path = in_repository(repository, f"/pulls/{number}/reviews")
-        return self._http.items(path, f"reading the reviews of {repository}#{number}", _review)
+    def discussion(self, repository: str, number: int) -> tuple[tuple[Review, ...], tuple[ReviewThread, ...]]:
+        return discussion(self._http, repository, number)
+
+    def failed_checks(self, repository: str, commit: str) -> tuple[FailedCheck, ...]:
+        return failed_checks(self._http, repository, commit)
+
+    def reply(self, repository: str, number: int, thread: int, body: str) -> None:
+        """A reply of ours that begins with the same line is not repeated."""
+        path = in_repository(repository, f"/pulls/{number}/comments/{thread}/replies")
+        mark = body.partition("\n")[0]
+
+        def look() -> bool | None:
+            _, threads = self.discussion(repository, number)
+            bodies = (c.body for t in threads if t.id == thread for c in t.comments)
+            return True if any(text.startswith(mark) for text in bodies) else None
+
+        def create() -> bool:
+            self._http.post(path, {"body": body})
+            return True
+
+        self._http.ensure(f"replying in {repository}#{number}", create, look)
 
     def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
         """GitHub allows one open pull request for a head and a base; one that exists (a lost answer) is returned.
@@ -167,14 +187,3 @@ def _head_repository(found: Any) -> str:
     """`owner/name` of a pull request's head, lower case; empty when that repository was deleted."""
     head = JsonPart(found).part("head")
     return head.part("repo").text("full_name").lower() if head.maybe("repo", dict) else ""
-
-
-def _review(found: Any) -> Review:
-    part = JsonPart(found)
-    return Review(
-        id=part.number(),
-        author=part.actor("user") or GHOST,
-        verdict=part.text("state"),
-        body=part.maybe("body", str) or "",
-        at=part.maybe("submitted_at", str) or "",
-    )

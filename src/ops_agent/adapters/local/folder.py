@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.guard.pins import vouched_commit
-from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.change_set import ChangeSet, TreeEntry
 from ops_agent.model.errors import ConfigError, Conflict, NotFound
 from ops_agent.model.event import (
     Actor,
@@ -26,9 +27,9 @@ from ops_agent.model.event import (
     Permission,
     PullRequest,
     Repository,
-    Review,
 )
 from ops_agent.model.ports import BaseTree, BoardCard, BranchRule, CheckReport, TokenAbilities
+from ops_agent.model.review import FailedCheck, Review, ReviewThread
 
 YOU = Actor(login="you", id=1, kind=ActorKind.USER)
 OPS_AGENT = Actor(login="ops-agent", id=2, kind=ActorKind.BOT)
@@ -223,6 +224,19 @@ class LocalBranches:
         self._heads[branch] = commit
         return commit
 
+    def merge(self, repository: str, branch: str, commit: str, message: str) -> bool:
+        return True
+
+    def commit_merge(
+        self,
+        repository: str,
+        branch: str,
+        parents: tuple[str, str],
+        message: str,
+        entries: Mapping[str, TreeEntry | bytes | None],
+    ) -> str:
+        raise Conflict(f"branch {branch} of a local run has one parent")
+
     def rules(self, repository: str, branch: str) -> tuple[BranchRule, ...]:
         return ()
 
@@ -255,8 +269,14 @@ class LocalPullRequests:
     def files(self, repository: str, number: int) -> tuple[str, ...]:
         return ()
 
-    def reviews(self, repository: str, number: int) -> tuple[Review, ...]:
+    def discussion(self, repository: str, number: int) -> tuple[tuple[Review, ...], tuple[ReviewThread, ...]]:
+        return (), ()
+
+    def failed_checks(self, repository: str, commit: str) -> tuple[FailedCheck, ...]:
         return ()
+
+    def reply(self, repository: str, number: int, thread: int, body: str) -> None:
+        raise NotFound("a local run has no reviews")
 
     def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
         where = self._write_text(title, body)
