@@ -18,26 +18,32 @@ _BYTES_PER_TOKEN = 4
 
 
 class CacheOfPrefixes:
-    """Prompt caching, plausibly: the prefix up to a cache point is written once and read afterwards."""
+    """Prompt caching as the API documents it: what a request holds up to a cache point is written, and read by a later
+    request that has a cache point at most LOOKBACK blocks behind the end of it; four points, and no short prefixes.
+    """
+
+    LOOKBACK = 20
+    SHORTEST_TOKENS = 1024
+    MOST_POINTS = 4
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def usage(self, body: Mapping[str, Any], output_bytes: int) -> dict[str, Any]:
         """Token counts of one request, four bytes a token."""
-        total = read = cached = 0
-        hasher = hashlib.sha256()
-        marks = []
+        hasher, ends = hashlib.sha256(), list[tuple[str, int]]()
+        points, total = list[int](), 0
         for block in _blocks(body):
             piece = json.dumps({k: v for k, v in block.items() if k != "cache_control"}, sort_keys=True).encode()
             hasher.update(piece)
             total += len(piece)
-            if block.get("cache_control"):
-                marks.append((hasher.hexdigest(), total))
-        for digest, length in marks:
-            read = length if digest in self._known else read
-            cached = length
-        self._known.update(digest for digest, _ in marks)
+            ends.append((hasher.hexdigest(), total))
+            if block.get("cache_control") and total >= self.SHORTEST_TOKENS * _BYTES_PER_TOKEN:
+                points.append(len(ends) - 1)
+        behind = (ends[at] for point in points for at in range(point, max(-1, point - self.LOOKBACK), -1))
+        read = max((length for digest, length in behind if digest in self._known), default=0)
+        cached = max([read, *(ends[point][1] for point in points)])
+        self._known.update(ends[point][0] for point in points)
         return {
             "input_tokens": (total - cached) // _BYTES_PER_TOKEN,
             "cache_creation_input_tokens": (cached - read) // _BYTES_PER_TOKEN,

@@ -42,7 +42,7 @@ def test_a_conversation_keeps_calls_thinking_and_cache_points() -> None:
         for b in (*sent["tools"], *sent["system"], *(c for m in sent["messages"] for c in m["content"]))
         if b.get("cache_control")
     ]
-    assert [m.get("type", "tool") for m in marks] == ["tool", "text", "text"]
+    assert [m.get("type", "tool") for m in marks] == ["tool", "text", "text", "text"]
     assert sent["thinking"] == {"type": "adaptive"} and sent["output_config"] == {"effort": "high"}
     assert all(t["strict"] for t in sent["tools"])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import socket
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -61,11 +63,42 @@ def test_an_overloaded_api_is_asked_again() -> None:
 
 
 def test_a_silent_stream_is_cut_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert client.STALL_SECONDS == 60
     monkeypatch.setattr(client, "STALL_SECONDS", 0.3)
     with answers(Answer(fault="stall", text="x" * 200), READ) as server:
         assert ask(llm_at(server)).tool_calls
     assert len(server.requests) == 2
+
+
+def test_a_model_that_thinks_for_ten_minutes_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten minutes are 0.6 s here: in silence until the first byte, then with pings alone for twice as long."""
+    assert client.STALL_SECONDS > 600
+    monkeypatch.setattr(client, "STALL_SECONDS", client.STALL_SECONDS / 1000)
+
+    def thinking(body: bytes) -> Iterable[bytes]:
+        time.sleep(0.6)
+        for _ in range(12):
+            yield b'event: ping\ndata: {"type": "ping"}\n\n'
+            time.sleep(0.1)
+        yield body
+
+    with answers(READ, rechunk=thinking) as server:
+        assert ask(llm_at(server)).tool_calls
+    assert len(server.requests) == 1
+
+
+def test_a_silent_connection_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is gone is noticed by TCP, not by a short limit on silence."""
+    set_options: list[tuple[int, int, Any]] = []
+    original = socket.socket.setsockopt
+
+    def watch(self: socket.socket, level: int, option: int, value: Any, *more: Any) -> None:
+        set_options.append((level, option, value))
+        original(self, level, option, value, *more)
+
+    monkeypatch.setattr(socket.socket, "setsockopt", watch)
+    with answers(READ) as server:
+        ask(llm_at(server))
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in set_options
 
 
 def test_a_stream_of_pings_ends_at_the_deadline() -> None:

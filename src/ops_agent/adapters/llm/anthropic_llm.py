@@ -152,7 +152,8 @@ def request_body(
 ) -> dict[str, Any]:
     """Keyword arguments for `messages.create`. History is only appended to: the newest llms refuse moved thinking.
 
-    Cache points are on the last tool, the system prompt and the last thing that we said.
+    Cache points are on the last tool, the system prompt and the last two things that we said: the API looks back 20
+    blocks from a point, and a turn with many calls is longer.
     """
     strict = {} if settings.use_bedrock or settings.vertex_project else {"strict": True}
     body: dict[str, Any] = {
@@ -178,10 +179,8 @@ def _messages(turns: tuple[Turn, ...]) -> list[dict[str, Any]]:
         blocks = _people_blocks(turn) if isinstance(turn, PeopleTurn) else list(turn.wire_blocks)
         if blocks:
             messages.append({"role": "user" if isinstance(turn, PeopleTurn) else "assistant", "content": _once(blocks)})
-    for message in reversed(messages):
-        if message["role"] == "user":
-            message["content"][-1] = {**message["content"][-1], "cache_control": _CACHED}
-            break
+    for message in [message for message in messages if message["role"] == "user"][-2:]:
+        message["content"][-1] = {**message["content"][-1], "cache_control": _CACHED}
     return messages
 
 

@@ -8,6 +8,7 @@ are hidden while the client is built.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,14 @@ from ops_agent.model.ports import Clock
 
 DEFAULT_URL = "https://api.anthropic.com"
 FEDERATION_AUDIENCE = "https://api.anthropic.com"
-STALL_SECONDS = 60.0
+STALL_SECONDS = 660.0
+"""A model may think for ten minutes, and a gateway may keep its pings; a request sent again is paid twice."""
+_KEPT_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+    (socket.IPPROTO_TCP, getattr(socket, name), seconds)
+    for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+    if hasattr(socket, name)
+]
+"""A machine that is gone is noticed in 90 seconds, and nothing between forgets a connection that is silent."""
 _AMBIENT = ("ANTHROPIC_", "AWS_BEARER_TOKEN_BEDROCK", "OTEL_")
 
 IdentityToken = Callable[[str], str]
@@ -135,6 +143,9 @@ def _http_client(clock: Clock, deadline: Callable[[], float], network: Network, 
     timeout = httpx2.Timeout(STALL_SECONDS, connect=15.0)
     proxy = network.proxy_of(url)
     transport = Transport(
-        trust_env=False, verify=network.context() if network.bundle else True, proxy=proxy.url if proxy else None
+        trust_env=False,
+        verify=network.context() if network.bundle else True,
+        proxy=proxy.url if proxy else None,
+        socket_options=_KEPT_ALIVE,
     )
     return httpx2.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=timeout)
