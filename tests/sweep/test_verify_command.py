@@ -281,7 +281,7 @@ def test_a_change_of_what_a_link_of_the_base_shows_is_judged_at_the_link(scenari
 def test_a_pull_request_too_large_to_be_read_whole_fails_the_check(
     scenario: IssueScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops_agent.run.verify_pull_request.MAX_BYTES", 100)
+    monkeypatch.setattr("ops_agent.run.merged.MAX_BYTES", 100)
     pull = of_people(scenario, {"infra/a.tf": "locals {}\n" * 9, "infra/b.tf": "locals {}\n" * 9})
     end = verify_by(scenario, event_of(pull), cloud=Untouchable())
     assert (end.exit_code, end.conclusion) == (1, "checks_failed"), end.reporter.said
