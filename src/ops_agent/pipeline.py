@@ -14,9 +14,10 @@ from functools import partial
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.guard.disputes import with_disputes
+from ops_agent.issue.admission import advised
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import Interrupted, PolicyViolation, as_error
-from ops_agent.model.event import Event, IssueRef, RunIdentity
+from ops_agent.model.event import Dispatched, Event, IssueRef, RunIdentity
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.verification import Verification
@@ -47,12 +48,15 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
     """
     with world.reporter.stage("admit"):
         item = admit(world, settings, event, ref, run)
+    advice = partial(advised, by_dispatch=isinstance(event, Dispatched))
     if isinstance(item, Stopped):
+        item = advice(item)
         answer(world, ref, item, run, dry_run=settings.dry_run)
         return RunResult(ref=ref, ending=item)
     with world.reporter.stage("claim"):
         claimed = claim(world, settings, item, run)
     if isinstance(claimed, Stopped):
+        claimed = advice(claimed)
         answer(world, ref, claimed, run, dry_run=settings.dry_run, admitted=True)
         return RunResult(ref=ref, ending=claimed, item=item)
     progress = Progress(world, item, claimed, run)
@@ -62,7 +66,9 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
         release(world, settings, progress, broken)
         raise
     if isinstance(result.ending, Stopped):
-        release(world, settings, progress, result.ending, result.patch)
+        ending = advice(result.ending)
+        release(world, settings, progress, ending, result.patch)
+        result = replace(result, ending=ending)
     return result
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from builders import settings_with
+from ops_agent.model.conversation import LlmReply
+from ops_agent.model.errors import LlmError
 from sweep.sweep_doubles import BODY, asking
 from sweep.sweep_world import GIVEN, PERSON, IssueScenario
 
@@ -96,3 +100,25 @@ def test_a_draft_of_unfinished_work_says_so_in_the_comment(scenario: IssueScenar
     assert end.conclusion in ("budget_exhausted", "no_progress"), end.reporter.said
     assert f"**{end.conclusion}**" in scenario.said() and "as a draft" in scenario.said()
     assert "Look at the draft pull request; re-apply the label for another try." in scenario.said()
+
+
+def test_who_started_the_workflow_by_hand_is_not_told_to_apply_a_label_again(scenario: IssueScenario) -> None:
+    def dispatched(*replies: LlmReply, run_id: int, **fields: Any) -> str:
+        payload = scenario.dispatched(scenario.issue)
+        return scenario.run(payload, replies or None, name="workflow_dispatch", run_id=run_id, **fields).conclusion
+
+    def breaks() -> None:
+        raise LlmError("overloaded", hint="Wait, then re-apply the label.")
+
+    def told() -> str:
+        assert "label" not in scenario.said().lower()
+        return scenario.said()
+
+    assert dispatched(*asking(), run_id=77) == "needs_info"
+    assert "Answer the questions in the issue's text and start the workflow again." in told()
+    assert dispatched(run_id=78, between=breaks) == "llm_failed" and "Wait, then start the workflow again." in told()
+    scenario.board.put(scenario.issue, "Backlog")
+    assert dispatched(run_id=79) == "declined" and "when it may be worked on, and start the workflow again." in told()
+    scenario.board.put(scenario.issue, "Ready")
+    assert [dispatched(run_id=80), dispatched(run_id=81)] == ["published", "duplicate"]
+    assert "review the pull request, then start the workflow again." in told()

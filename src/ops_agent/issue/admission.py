@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -35,6 +35,7 @@ from ops_agent.model.work_item import PERMITTING_LABELS, Approval, WorkItem, con
 
 _config_error = partial(Stopped, Conclusion.CONFIG_ERROR)
 _declined = partial(Stopped, Conclusion.DECLINED)
+_AGAIN = "start the workflow again"
 _not_authorised = partial(Stopped, Conclusion.NOT_AUTHORISED, quiet=True)
 
 
@@ -310,6 +311,18 @@ def withdrawn(labels: LabelSettings, item: WorkItem, live: Issue) -> Stopped | N
             "Re-apply the label when the work is still wanted.",
         )
     return None
+
+
+def advised(stopped: Stopped, *, by_dispatch: bool) -> Stopped:
+    """The same end; after a dispatch with advice for somebody who may have no label to apply again."""
+    if not by_dispatch:
+        return stopped
+    remedy = stopped.remedy.replace("Re-apply the label, or start", "Start").replace(
+        " (or start the workflow again)", ""
+    )
+    for written, instead in (("Re-apply the label", "Start the workflow again"), ("re-apply the label", _AGAIN)):
+        remedy = remedy.replace(written, instead)
+    return replace(stopped, remedy=remedy)
 
 
 def same(left: str, right: str) -> bool:

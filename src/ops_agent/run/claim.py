@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ops_agent.config.settings import Settings
+from ops_agent.issue.admission import advised
 from ops_agent.issue.claims import (
     DONE_STATES,
     LEASE_MARGIN_SECONDS,
@@ -196,9 +197,7 @@ class _Claiming:
                 claimed = self._renewed(claimed)
             note = move_card(world.board, world.reporter, item.issue, self.settings.board.status_in_progress)
         except OpsAgentError as broken:
-            Progress(world, item, claimed, self.run).write(
-                Phase.STOPPED, _reason(world.redact, broken, None, item.own_repository)
-            )
+            Progress(world, item, claimed, self.run).write(Phase.STOPPED, _reason(world.redact, broken, None, item))
             if created:
                 _delete_untouched(world.branches, world.pull_requests, world.reporter, item, wanted)
             raise
@@ -321,7 +320,7 @@ def release(
     def in_time() -> bool:
         return not isinstance(why, KeyboardInterrupt) or world.clock.monotonic() - began < _SECONDS_WHEN_CANCELLED
 
-    progress.write(Phase.STOPPED, _reason(world.redact, why, patch, item.own_repository))
+    progress.write(Phase.STOPPED, _reason(world.redact, why, patch, item))
     if claimed.existing is None and in_time():
         move_card(
             world.board,
@@ -335,17 +334,16 @@ def release(
         _delete_untouched(world.branches, world.pull_requests, world.reporter, item, claimed)
 
 
-def _reason(
-    redact: Callable[[str], str], why: Stopped | BaseException, patch: KeptPatch | None, repository: str
-) -> str:
-    """Why the run ended, as Markdown, with links for numbers of `repository`. When the redaction fails, only the
-    conclusion is shown.
+def _reason(redact: Callable[[str], str], why: Stopped | BaseException, patch: KeptPatch | None, item: WorkItem) -> str:
+    """Why the run ended, as Markdown, with links for numbers of the item's repository. When the redaction fails, only
+    the conclusion is shown.
     """
     if isinstance(why, BaseException):
         error = as_error(why)
         why, patch = Stopped(error.conclusion, str(error), error.hint, findings=error.findings), error.patch
     try:
-        return redact(stopped_text(why, repository, has_patch=patch is not None))
+        why = advised(why, by_dispatch=item.approval.by_dispatch)
+        return redact(stopped_text(why, item.own_repository, has_patch=patch is not None))
     except Exception:
         return f"**{why.conclusion.value}**: the reason is withheld, because its redaction failed."
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection
 
 from ops_agent.config.settings import Settings
+from ops_agent.issue.admission import advised
 from ops_agent.issue.claims import DONE_STATES, claims_among, holder, issue_branch
 from ops_agent.issue.selection import Selection
 from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
@@ -35,7 +36,8 @@ def tell_selection(world: World, settings: Settings, event: Event, selection: Se
     waiting = [one for one in selection.declined if one.why.waiting is not None and one.ref not in named]
     told = [*(one for one in selection.declined if one.ref in named), *waiting[:MAX_ANSWERS]]
     for one in told:
-        answer(world, one.ref, one.why, run, dry_run=settings.dry_run)
+        why = advised(one.why, by_dispatch=isinstance(event, Dispatched))
+        answer(world, one.ref, why, run, dry_run=settings.dry_run)
     starting = {item.ref for item in selection.items}
     for parent in selection.parents:
         tell_parent(world, settings, parent, run, starting=starting, creates=True)
