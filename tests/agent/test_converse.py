@@ -84,10 +84,12 @@ def test_a_refused_path_of_any_length_fits_the_comment(tmp_path: Path) -> None:
 def test_finishing_without_a_change_and_with_work_left_is_not_the_end_of_a_request_that_is_fulfilled(
     tmp_path: Path,
 ) -> None:
-    ending = reply(call("finish", **FINISH | {"not_done": "A person has to add the queue."}))
+    rest = {"title": "Queue abroad", "body": "By a person."}
+    ending = reply(call("finish", **FINISH | {"not_done": "A person has to add the queue.", "follow_ups": [rest]}))
     stopped = Here(tmp_path, ending).go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.INFEASIBLE
     assert stopped.said == "A person has to add the queue."
+    assert stopped.proposed_issues == ("Queue abroad: By a person.",)
 
 
 def test_a_path_that_starts_at_the_current_directory_is_the_path_without_it(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ops_agent.agent.workbench import COMPLETE, Entries, ToolRefusal, Workbench
 from ops_agent.model.conversation import Assertion
@@ -63,9 +63,21 @@ class Evidence(BaseModel):
         return Assertion(**self.model_dump() | {"environments": tuple(self.environments)})
 
 
+def _bare(schema: dict[str, Any]) -> None:
+    schema["required"] = list(schema["properties"])
+    for field in schema["properties"].values():
+        field.pop("description")
+
+
+class TriedEvidence(Evidence):
+    """The same fields, which are described once."""
+
+    model_config = ConfigDict(json_schema_extra=_bare)
+
+
 def assert_(
     bench: Workbench,
-    evidence: Annotated[Entries[Evidence], "What to try, as you would give it in `finish`."],
+    evidence: Annotated[Entries[TriedEvidence], "What to try; the fields are those of `finish`."],
 ) -> Any:
     """Try evidence before `finish`: for each whether it holds in the files and in the offline plan of what you have
     changed, and what was seen. It takes one of the checks only when something changed since the last one.

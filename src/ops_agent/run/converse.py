@@ -314,6 +314,7 @@ def _without_change(ending: Ending, refused: Mapping[str, str]) -> Stopped:
             "The agent finished without changing a file, and says that the work is not done.",
             "Read the agent's reason; change the issue's text, or do this part by hand.",
             said=words,
+            proposed_issues=tuple(f"{one.title}: {one.body}" for one in ending.follow_ups),
         )
     return _NO_CHANGES
 
