@@ -95,7 +95,7 @@ _ends = st.sampled_from(
         call("ask_for_info", reason="r", questions=["q"]),
     ]
 )
-_calls = st.integers(0, 19).flatmap(lambda n: _ends if n > 17 else _edits if n > 11 else _work)
+_calls = st.integers(0, 19).flatmap(lambda n: _ends if n > 16 else _edits if n > 11 else _work)
 _answers = st.builds(
     lambda calls, stop, text, cost: replace(
         reply(
