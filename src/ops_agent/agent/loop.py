@@ -14,7 +14,17 @@ from dataclasses import replace
 from typing import Final
 
 from ops_agent.agent.toolbox import Toolbox, specs
-from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, ToolResult, Turn, Usage
+from ops_agent.model.conversation import (
+    Ending,
+    LlmReply,
+    PeopleTurn,
+    StopReason,
+    ToolCall,
+    ToolResult,
+    Turn,
+    Usage,
+    without_thinking,
+)
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Limits
 from ops_agent.model.ports import Clock, Llm
@@ -59,7 +69,12 @@ class AgentLoop:
         self.budget = budget
         self.turns: tuple[Turn, ...] = ()
         self.soft_limit_reached = False
-        self.llm_id = ""
+        self._llm_ids = list[str]()
+
+    @property
+    def llm_id(self) -> str:
+        """Every llm that answered, in the order of their first answers."""
+        return ", ".join(self._llm_ids)
 
     def say(self, words: str) -> None:
         self._words.append(words.strip())
@@ -89,7 +104,8 @@ class AgentLoop:
     def _ask(self) -> LlmReply:
         reply = self._llm.reply(system=self._system, tools=specs(), turns=self.turns, max_tokens=MAX_TOKENS)
         self.budget.count(reply.usage)
-        self.llm_id = reply.llm_id
+        if reply.llm_id not in self._llm_ids:
+            self._llm_ids.append(reply.llm_id)
         self._note(self.budget.turns, self.budget.usage.cost_usd, _summary(reply))
         return reply
 
@@ -271,8 +287,7 @@ def compacted(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """
     border = max(1, len(turns) - KEPT_TURNS)
     return tuple(
-        _without_thinking(t) if isinstance(t, LlmReply) else (_shorter(t) if n < border else t)
-        for n, t in enumerate(turns)
+        without_thinking(_shorter(t) if isinstance(t, PeopleTurn) and n < border else t) for n, t in enumerate(turns)
     )
 
 
@@ -282,8 +297,3 @@ def _shorter(turn: PeopleTurn) -> PeopleTurn:
         turn,
         tool_results=tuple(r if len(r.text) <= KEPT_CHARACTERS else replace(r, text=lost) for r in turn.tool_results),
     )
-
-
-def _without_thinking(reply: LlmReply) -> LlmReply:
-    kept = (b for b in reply.wire_blocks if b.get("type") not in ("thinking", "redacted_thinking"))
-    return replace(reply, wire_blocks=tuple(kept))

@@ -115,6 +115,11 @@ class LlmSettings:
     vertex_region: Annotated[str, _like(r"[a-z]+(-[a-z]+[0-9]+)?", "a region", "write it like us-east5")] = "global"
     vertex_identity_provider: Annotated[str, _like(_GOOGLES, "a provider", f"write it like {_GOOGLES_LIKE}")] = ""
     model: Annotated[str, _like(_LLM_ID, "the id of an llm", "write it like claude-opus-5-5")] = "claude-opus-5-5"
+    model_fallbacks: Annotated[
+        tuple[Annotated[str, _like(_LLM_ID, "the id of an llm", "write it like claude-opus-5-5")], ...], _list
+    ] = ()
+    """Asked in this order when `model` is overloaded or not available; the run stays with the one that answers."""
+    thinking: Annotated[Literal["adaptive", "off"], _lower] = "adaptive"
     effort: Annotated[Literal["low", "medium", "high", "xhigh", "max"], _lower] = "high"
     base_url: Annotated[str, BeforeValidator(inputs.base_url)] = ""
     """Address of a gateway, without a slash at its end; empty: Anthropic's own, or Bedrock's in the region."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -144,6 +144,14 @@ class PeopleTurn:
 
 
 Turn = PeopleTurn | LlmReply
+
+
+def without_thinking(turn: Turn) -> Turn:
+    """The turn without what the llm thought: only the one that thought it may be sent it, its history unchanged."""
+    if isinstance(turn, PeopleTurn):
+        return turn
+    kept = (block for block in turn.wire_blocks if block.get("type") not in ("thinking", "redacted_thinking"))
+    return replace(turn, wire_blocks=tuple(kept))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

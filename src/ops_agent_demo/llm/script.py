@@ -56,6 +56,8 @@ FAULTS = (
     "stall",
     "reset",
     "too_long",
+    "no_model",
+    "unknown_field",
     "unauthorised",
     "spend_limit",
 )

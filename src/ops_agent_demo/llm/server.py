@@ -25,6 +25,8 @@ _REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
     "overloaded": (529, "overloaded_error", "Overloaded", None),
     "server_error": (500, "api_error", "Internal server error", None),
     "too_long": (400, "invalid_request_error", "prompt is too long: 1200000 tokens > 1000000 maximum", None),
+    "no_model": (404, "not_found_error", "model: there is no such model", None),
+    "unknown_field": (400, "invalid_request_error", "context_management: Extra inputs are not permitted", None),
     "unauthorised": (401, "authentication_error", "invalid x-api-key", None),
     "spend_limit": (429, "rate_limit_error", "The monthly limit is reached.", "enforced_spend_limit_reached"),
 }
@@ -170,7 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._fail(refused[0], refused[1])
         if not (self.headers.get("x-api-key") or self.headers.get("authorization")):
             return self._json(401, wire.error_body("authentication_error", "x-api-key header is required"))
-        if problem := wire.request_problem(body):
+        is_beta = "context-management-2025-06-27" in (self.headers.get("anthropic-beta") or "")
+        if problem := wire.request_problem(body, is_beta=is_beta):
             self.owner.problems.append(problem)
             if signed is not None:
                 return self._fail("ValidationException", problem)

@@ -98,11 +98,14 @@ def error_event(kind: str, text: str) -> bytes:
     return _event({**error_body(kind, text), "type": "error"})
 
 
-def request_problem(body: Any) -> str | None:
-    """Why the SDK's own types and the API's rules would refuse the request; None when it is sound."""
+def request_problem(body: Any, *, is_beta: bool = False) -> str | None:
+    """Why the SDK's own types and the API's rules would refuse the request; None when it is sound.
+
+    `is_beta`: the request names context management as a beta feature.
+    """
     from pydantic import ValidationError
 
-    adapter, names = _request_type()
+    adapter, names = _request_type(is_beta)
     if not isinstance(body, dict):
         return "the body is not an object"
     if unknown := set(body) - names:
@@ -116,11 +119,13 @@ def request_problem(body: Any) -> str | None:
 
 
 @cache
-def _request_type() -> tuple[Any, frozenset[str]]:
+def _request_type(is_beta: bool) -> tuple[Any, frozenset[str]]:
+    from anthropic.types.beta.message_create_params import MessageCreateParamsBase as BetaParams
     from anthropic.types.message_create_params import MessageCreateParamsBase
     from pydantic import TypeAdapter
 
-    return TypeAdapter(MessageCreateParamsBase), frozenset(MessageCreateParamsBase.__annotations__) | {"stream"}
+    params = BetaParams if is_beta else MessageCreateParamsBase
+    return TypeAdapter(params), (frozenset(params.__annotations__) | {"stream"}) - {"betas"}
 
 
 def _sequence_problem(messages: list[dict[str, Any]]) -> str | None:

@@ -54,6 +54,72 @@ def test_older_llms_and_gateways_are_sent_no_thinking_that_they_do_not_know() ->
     assert all("thinking" not in r and "output_config" not in r for r in server.requests)
 
 
+LONG = {"input_tokens": 130_000, "output_tokens": 1}
+
+
+def test_the_api_itself_clears_old_results_of_a_long_conversation() -> None:
+    with answers(Answer(text="x", usage=LONG), Answer(text="y"), Answer(text="z")) as server:
+        llm = llm_at(server)
+        assert [ask(llm).text for _ in range(3)] == ["x", "y", "z"]
+    first, second, third = server.requests
+    assert server.problems == [] and "context_management" not in first
+    assert second["context_management"]["edits"][0]["type"] == "clear_tool_uses_20250919"
+    assert "context_management" not in third, "the conversation is short again"
+
+
+def test_a_gateway_that_does_not_know_context_management_is_asked_without_it() -> None:
+    refused = Answer(fault="unknown_field")
+    said: list[str] = []
+    with answers(Answer(text="x", usage=LONG), refused, Answer(text="y", usage=LONG), Answer(text="z")) as server:
+        llm = llm_at(server)
+        llm._say = said.append
+        assert [ask(llm).text for _ in range(3)] == ["x", "y", "z"]
+    assert ["context_management" in body for body in server.requests] == [False, True, False, False]
+    assert "asking again without context management" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("faults", "asked"),
+    [(["overloaded"] * 3, 3), (["no_model"], 1), (["sse_overloaded"] * 3, 3)],
+    ids=["overloaded", "not available", "overloaded in the stream"],
+)
+def test_the_next_model_is_asked_when_one_is_overloaded_or_not_available(faults: list[str], asked: int) -> None:
+    said: list[str] = []
+    with answers(*(Answer(fault=fault, text="x" * 99) for fault in faults), READ, Answer(text="more")) as server:
+        llm = llm_at(server, model="m-1", model_fallbacks=("m-2", "m-3"))
+        llm._say = said.append
+        first = ask(llm)
+        assert first.tool_calls and ask(llm).text == "more"
+    accepted = [body["model"] for body in server.requests]
+    assert accepted == [*["m-1"] * asked, "m-2", "m-2"], "the run stays with the one that answers"
+    assert "m-2 is asked instead of m-1" in said[-1]
+
+
+@pytest.mark.parametrize("fault", ["unauthorised", "spend_limit", "rate_limit", "server_error"])
+def test_no_other_model_is_asked_when_another_would_not_help(fault: str) -> None:
+    with answers(*[Answer(fault=fault)] * 8, READ) as server, pytest.raises(LlmError):
+        ask(llm_at(server, model="m-1", model_fallbacks=("m-2",)))
+    assert {body["model"] for body in server.requests} == {"m-1"}
+
+
+def test_the_next_model_is_not_sent_what_the_one_before_thought() -> None:
+    with answers(
+        Answer(thinking="hm", text="a", calls=READ.calls), Answer(fault="no_model"), Answer(text="b")
+    ) as server:
+        llm = llm_at(server, model="m-1", model_fallbacks=("m-2",))
+        first = ask(llm)
+        result = PeopleTurn(tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="content"),))
+        assert ask(llm, (*GO, first, result)).text == "b"
+    kinds = [[block["type"] for block in body["messages"][1]["content"]] for body in server.requests[1:]]
+    assert kinds == [["thinking", "text", "tool_use"], ["text", "tool_use"]]
+
+
+def test_a_model_may_be_asked_not_to_think() -> None:
+    with answers(Answer(text="x")) as server:
+        ask(llm_at(server, thinking="off"))
+    assert server.requests[0]["thinking"] == {"type": "disabled"}
+
+
 @pytest.mark.parametrize("fault", ["server_error", "reset", "sse_overloaded", "cut", "cut_in_tool"])
 def test_a_turn_that_broke_is_asked_again_whole(fault: str) -> None:
     """Nothing of the broken answer is seen, but what it cost is counted."""

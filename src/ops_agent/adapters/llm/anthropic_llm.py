@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -14,16 +15,33 @@ from ops_agent.adapters.llm.failures import Failure, Kind, understand
 from ops_agent.adapters.llm.stream import Assembly, BrokenStream, surcharge_of
 from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.config.settings import LlmSettings
-from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolSpec, Turn, Usage
+from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolSpec, Turn, Usage, without_thinking
 from ops_agent.model.errors import LlmError
 from ops_agent.model.ports import Clock
 
 MAX_ATTEMPTS = 8
+OVERLOADED_ATTEMPTS = 3
+"""Tries of an overloaded llm before the next one is asked, if there is one."""
 MAX_WAIT_SECONDS = 600.0
 REQUEST_SECONDS = 900.0
 _MAX_BACKOFF = 60.0
 _WITHOUT_ADAPTIVE_THINKING = ("claude-haiku-4", "claude-sonnet-4-5", "claude-opus-4-5", "claude-opus-4-1")
 _CACHED = {"type": "ephemeral"}
+MANAGED_FROM_TOKENS = 120_000
+"""From a conversation of this length on the API itself clears the results of old tool calls, where it can."""
+_MANAGEMENT: dict[str, Any] = {
+    "betas": ["context-management-2025-06-27"],
+    "context_management": {
+        "edits": [
+            {
+                "type": "clear_tool_uses_20250919",
+                "trigger": {"type": "input_tokens", "value": MANAGED_FROM_TOKENS},
+                "keep": {"type": "tool_uses", "value": 10},
+                "clear_at_least": {"type": "input_tokens", "value": 30_000},
+            }
+        ]
+    },
+}
 
 
 class AnthropicLlm:
@@ -58,6 +76,10 @@ class AnthropicLlm:
         self._end = clock.monotonic() + working_seconds
         self._deadline = self._end
         self._client: Any = None
+        self._fallbacks = settings.model_fallbacks
+        self._foreign = 0
+        self._length = 0
+        self._manages = not (settings.use_bedrock or settings.vertex_project)
 
     def warm_up(self) -> None:
         """Import the SDK (about a second) in a thread while other work continues."""
@@ -68,9 +90,12 @@ class AnthropicLlm:
 
         Usage counts every request that was billed, broken ones included.
         """
-        request = request_body(self._settings, system=system, tools=tools, turns=turns, max_tokens=max_tokens)
-        waited, spent, renewed = 0.0, Usage(), False
-        for attempt in range(1, MAX_ATTEMPTS + 1):
+        waited, spent, renewed, attempt = 0.0, Usage(), False, 0
+        while True:
+            attempt += 1
+            request = request_body(
+                self._settings, system=system, tools=tools, turns=turns, max_tokens=max_tokens, foreign=self._foreign
+            )
             try:
                 answer = self._ask(request)
                 return replace(answer, usage=answer.usage + spent)
@@ -79,9 +104,18 @@ class AnthropicLlm:
                 if failure is None:
                     raise
             spent = spent + failure.usage
+            if failure.kind is Kind.PERMANENT and self._is_managed and failure.of_management:
+                self._manages = False
+                self._say(f"Language model: {failure.sentence}; asking again without context management")
+                continue
             if failure.kind is Kind.CONTEXT_EXCEEDED:
                 full = StopReason.CONTEXT_EXCEEDED
                 return LlmReply(text="", tool_calls=(), stop_reason=full, usage=spent, llm_id=self._settings.model)
+            overloaded = failure.kind is Kind.TRANSIENT
+            if failure.of_model and self._fallbacks and (not overloaded or attempt >= OVERLOADED_ATTEMPTS):
+                self._fall_back(failure.sentence, turns)
+                attempt = 0
+                continue
             if failure.kind is Kind.IDENTITY and self._renewable and not renewed and attempt < MAX_ATTEMPTS:
                 self._client, renewed = None, True
                 self._say(f"Language model: {failure.sentence}; asking again with a new credential")
@@ -99,14 +133,26 @@ class AnthropicLlm:
             self._say(f"Language model: {failure.sentence}; {tried}")
             self._clock.sleep(wait)
             waited += wait
-        raise AssertionError("the loop returns or raises")
+
+    def _fall_back(self, why: str, turns: tuple[Turn, ...]) -> None:
+        """From now on the next llm is asked. What the one before thought is not sent: only its author can read it."""
+        before, (following, *rest) = self._settings.model, self._fallbacks
+        self._settings, self._fallbacks = replace(self._settings, model=following), tuple(rest)
+        self._foreign = len(turns)
+        self._say(f"Language model: {why}; {following} is asked instead of {before}")
 
     def _ask(self, request: dict[str, Any]) -> LlmReply:
         self._deadline = min(self._end, self._clock.monotonic() + REQUEST_SECONDS)
         assembly = Assembly(self._settings.model, surcharge_of(self._settings))
         try:
-            with self._open_client().messages.create(**request, stream=True) as stream:
-                return assembly.take_all(stream)
+            client = self._open_client()
+            create = client.messages.create
+            if self._is_managed:
+                create = partial(client.beta.messages.create, **_MANAGEMENT)
+            with create(**request, stream=True) as stream:
+                answer = assembly.take_all(stream)
+            self._length = answer.usage.sent_tokens + answer.usage.cache_read_tokens
+            return answer
         except BrokenStream:
             raise
         except Exception as error:
@@ -114,6 +160,10 @@ class AnthropicLlm:
             if failure is not None and failure.kind is Kind.TRANSIENT and assembly.usage() != Usage():
                 raise BrokenStream(failure.sentence, assembly.usage()) from None
             raise
+
+    @property
+    def _is_managed(self) -> bool:
+        return self._manages and self._length >= MANAGED_FROM_TOKENS
 
     def _understand(self, error: Exception) -> Failure | None:
         """See `understand`; an API that echoes the key does not get it into a sentence."""
@@ -148,19 +198,26 @@ def wait_before_retry(attempt: int, retry_after: float | None, uniform: Callable
 
 
 def request_body(
-    settings: LlmSettings, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int
+    settings: LlmSettings,
+    *,
+    system: str,
+    tools: tuple[ToolSpec, ...],
+    turns: tuple[Turn, ...],
+    max_tokens: int,
+    foreign: int = 0,
 ) -> dict[str, Any]:
     """Keyword arguments for `messages.create`. History is only appended to: the newest llms refuse moved thinking.
 
     Cache points are on the last tool, the system prompt and the last two things that we said: the API looks back 20
-    blocks from a point, and a turn with many calls is longer.
+    blocks from a point, and a turn with many calls is longer. The first `foreign` turns are with another llm, so the
+    thinking in them is left out.
     """
     strict = {} if settings.use_bedrock or settings.vertex_project else {"strict": True}
     body: dict[str, Any] = {
         "model": settings.model,
         "max_tokens": max_tokens,
         "system": [{"type": "text", "text": system, "cache_control": _CACHED}],
-        "messages": _messages(turns),
+        "messages": _messages((*map(without_thinking, turns[:foreign]), *turns[foreign:])),
     }
     if tools:
         body["tools"] = [
@@ -168,7 +225,7 @@ def request_body(
         ]
         body["tools"][-1]["cache_control"] = _CACHED
     if settings.effort and not any(name in settings.model for name in _WITHOUT_ADAPTIVE_THINKING):
-        body["thinking"] = {"type": "adaptive"}
+        body["thinking"] = {"type": "adaptive" if settings.thinking == "adaptive" else "disabled"}
         body["output_config"] = {"effort": settings.effort}
     return body
 

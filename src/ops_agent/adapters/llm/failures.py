@@ -25,12 +25,18 @@ _TRANSIENT_TYPE = re.compile(
 """Error types inside a stream: Anthropic's, and Bedrock's exception names."""
 _TRANSIENT_STATUS = {408, 409, 424, 429, 499}
 """424 is Bedrock's: the llm behind it failed."""
+_OF_THE_MODEL = re.compile(
+    r"overloaded|not_found_error|identifier is invalid|with on-demand throughput|access to the model|Publisher Model"
+    r"|ModelNotReady|per day",
+    re.IGNORECASE,
+)
+_OF_MANAGEMENT = re.compile(r"context.management|anthropic-beta|\bbetas?\b|clear_tool_uses", re.IGNORECASE)
 _MONEY_CODES = re.compile(r"spend_limit_reached|organization_on_hold|billing_unavailable")
 _TOO_LONG = re.compile(r"(prompt|input) is too long|context window|maximum context|too many tokens", re.IGNORECASE)
 _MAX_SENTENCE = 600
 
 _HINTS = {
-    400: "Check the inputs `model` and `effort`; the sentence above is the API's own.",
+    400: "Check the inputs `model`, `effort` and `thinking`; the sentence above is the API's own.",
     401: "Check the secret behind `anthropic_api_key`, or the federation rule's inputs.",
     402: "Check billing in the Claude Console.",
     403: "The key or the federation rule may not use this workspace or `model`.",
@@ -91,6 +97,10 @@ class Failure:
     retry_after: float | None = None
     hint: str | None = None
     usage: Usage = Usage()
+    of_management: bool = False
+    """The API, or a gateway before it, does not know the fields of context management."""
+    of_model: bool = False
+    """Another llm may answer: this one is overloaded, is not there, or is not open to this account."""
 
 
 def understand(error: Exception) -> Failure | None:
@@ -100,7 +110,8 @@ def understand(error: Exception) -> Failure | None:
     from anthropic.lib.credentials import WorkloadIdentityError
 
     if isinstance(error, BrokenStream):
-        return Failure(Kind.TRANSIENT, str(error), usage=error.usage)
+        of_model = bool(_OF_THE_MODEL.search(str(error)))
+        return Failure(Kind.TRANSIENT, str(error), usage=error.usage, of_model=of_model)
     if isinstance(error, WorkloadIdentityError):
         return _of_identity(error.status_code, str(error))
     if isinstance(error, anthropic.APIStatusError):
@@ -126,6 +137,7 @@ def _of_status(error: Any) -> Failure:
     googles, said = _told(error.body)
     kind = error.type or bedrocks or googles
     sentence = f"the API answered {status} {kind or 'error'}: {said}"
+    of_model = status in (404, 529) or bool(_OF_THE_MODEL.search(f"{kind} {said}"))
     if status == 400 and _TOO_LONG.search(said):
         return Failure(Kind.CONTEXT_EXCEEDED, sentence)
     if _MONEY_CODES.search(code) or kind == "billing_error":
@@ -133,7 +145,7 @@ def _of_status(error: Any) -> Failure:
     if status < 300:
         fatal = kind and not _TRANSIENT_TYPE.search(kind)
         sentence = f"the API's stream broke off with {kind or 'an error'}: {said}"
-        return Failure(Kind.PERMANENT if fatal else Kind.TRANSIENT, sentence)
+        return Failure(Kind.PERMANENT if fatal else Kind.TRANSIENT, sentence, of_model=of_model)
     hint = _HINTS.get(status)
     if bedrocks or googles:
         hint = next(
@@ -146,12 +158,12 @@ def _of_status(error: Any) -> Failure:
         )
     is_daily = bool(bedrocks) and "per day" in said
     if (status in _TRANSIENT_STATUS or status >= 500) and not is_daily:
-        return Failure(
-            Kind.TRANSIENT, sentence, retry_after=_retry_after(headers), hint=hint if bedrocks or googles else None
-        )
+        hint = hint if bedrocks or googles else None
+        return Failure(Kind.TRANSIENT, sentence, retry_after=_retry_after(headers), hint=hint, of_model=of_model)
     if status == 401 or (status == 403 and "expired" in said.casefold()) or _BEDROCK_RENEWS.match(bedrocks):
         return Failure(Kind.IDENTITY, sentence, hint=hint if bedrocks else _HINTS[401])
-    return Failure(Kind.PERMANENT, sentence, hint=hint)
+    of_management = status == 400 and bool(_OF_MANAGEMENT.search(said))
+    return Failure(Kind.PERMANENT, sentence, hint=hint, of_model=of_model, of_management=of_management)
 
 
 def _told(body: Any) -> tuple[str, str]:
