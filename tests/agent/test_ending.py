@@ -86,6 +86,16 @@ def test_no_request_has_more_optional_properties_than_strict_tools_may_have() ->
     assert sum(optional(spec.input_schema) for spec in specs()) <= 24
 
 
+def test_what_was_declared_is_kept_when_the_work_does_not_end(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE, limits=Limits(max_turns=2), draft_on_failure=True)
+    assert here.go_on() is None
+    assert here.go_on() is None, "no turn is left for the repair"
+    transcript = here.conversation.transcript
+    assert transcript.ending is None and transcript.so_far is not None
+    assert (transcript.so_far.kind, transcript.so_far.title) == ("unfinished", "Queue")
+    assert [one.how for one in here.conversation.answers] == ["queue"]
+
+
 # Evidence before the end.
 
 NAMED = {"kind": "terraform", "where": "infra/queue.tf", "key": "locals.a", "op": "equals", "value": "1"}

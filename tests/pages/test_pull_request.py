@@ -264,6 +264,14 @@ def test_an_agent_that_did_not_finish_leaves_a_draft_that_says_so() -> None:
     assert "limit" in section(proposal.body, "Not done")
 
 
+def test_what_an_agent_declared_that_did_not_finish_is_shown_and_does_not_finish_it() -> None:
+    said = replace(material().transcript, ending=None, so_far=replace(ending(), kind="unfinished"))
+    proposal = build_proposal(material(transcript=said))
+    assert proposal.draft and "the agent did not finish" in first_screen(proposal.body)
+    assert "Orders wait in a queue" in section(proposal.body, "Description")
+    assert '"finished":false' in proposal.body
+
+
 def test_every_criterion_has_a_row_and_an_unanswered_one_says_so() -> None:
     one = ending(criteria=ending().criteria[:1])
     body = build_proposal(material(transcript=replace(material().transcript, ending=one))).body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
@@ -127,11 +128,19 @@ def finish(
     answers = _answers(bench, criteria or [])
     if lacking := [f"`{name}`" for name in _REQUIRED if name not in declared]:
         raise ToolRefusal(f"the first call needs {', '.join(lacking)} too; what you sent is kept, so send only these")
+    return replace(_said(bench, "finished"), lacking=accept(bench, answers, _said(bench, "finished")))
+
+
+def said_so_far(bench: Workbench) -> Ending | None:
+    """What `finish` was given before work that did not end with it; None when that is nothing."""
+    return _said(bench, "unfinished") if bench.declared or bench.answers else None
+
+
+def _said(bench: Workbench, kind: str) -> Ending:
     return Ending(
-        kind="finished",
-        **declared,
-        criteria=answers,
-        lacking=accept(bench, answers, Ending(kind="finished", **declared)),
+        kind=kind,
+        **bench.declared,
+        criteria=tuple(bench.answers[id_] for id_ in bench.criteria if id_ in bench.answers),
         justifications=tuple((rule, where, why) for (rule, where), why in bench.justified.items()),
         replies=tuple(bench.replies.items()),
     )

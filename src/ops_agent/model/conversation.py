@@ -223,7 +223,9 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """A whole conversation: turns in order, what it used, and how the agent ended it (None: it did not)."""
+    """A whole conversation: turns in order, what it used, and how the agent ended it (None: it did not; what it had
+    declared is `so_far` then).
+    """
 
     turns: tuple[Turn, ...]
     usage: Usage
@@ -231,4 +233,5 @@ class Transcript:
     ending: Ending | None
     llm_id: str = ""
     soft_limit_reached: bool = False
+    so_far: Ending | None = None
     extra: dict[str, str] = field(default_factory=dict)

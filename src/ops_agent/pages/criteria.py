@@ -184,7 +184,7 @@ def record_of(
         ids=tuple(criterion.id for criterion in criteria),
         answers=tuple(answers),
         reasons=reasons,
-        finished=ending is not None,
+        finished=ending is not None and ending.kind == "finished",
         disputes=tuple(
             Dispute(rule=f.rule, path=redact(f.place.path), what=redact(f.what), reason=redact(f.disputed))
             for f in verdict.disputed

@@ -90,7 +90,8 @@ class Material:
 
     @property
     def ending(self) -> Ending | None:
-        return self.transcript.ending
+        """What the agent declared, be it that it did not end the work."""
+        return self.transcript.ending or self.transcript.so_far
 
     @property
     def new_issue(self) -> str:
@@ -107,7 +108,8 @@ class Material:
     @property
     def unfinished(self) -> tuple[str, ...]:
         """Why this must not be merged as it is; empty when nothing of `not_ready` holds and the agent said all."""
-        lacking = self.ending.lacking if self.ending else ("the agent did not finish",)
+        ending = self.transcript.ending
+        lacking = ending.lacking if ending else ("the agent did not finish",)
         texts = {criterion.id: self.redact(criterion.text) for criterion in self.item.request.criteria}
         return not_ready(self.verdict, self.verification, *lacking, texts=texts)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from ops_agent.agent.briefing import fenced
+from ops_agent.agent.ending import said_so_far
 from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.material import checks_material, findings_material
 from ops_agent.agent.toolbox import Toolbox
@@ -82,7 +83,7 @@ class Conversation:
             disputes=self._disputes,
             threads=briefing.threads,
         )
-        self._refused = bench.refused
+        self._bench = bench
         toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
         self._loop = AgentLoop(
             world.llm, briefing.system, toolbox, Budget(limits, world.clock), self._note, self._before_call
@@ -106,7 +107,7 @@ class Conversation:
         self._ending = end
         if end.kind != "finished":
             return _stopped_by(end)
-        return None if self._scratch.change_set().changes else _without_change(end, self._refused)
+        return None if self._scratch.change_set().changes else _without_change(end, self._bench.refused)
 
     def repair(self, verdict: Verdict, verification: Verification | None) -> Stopped | None:
         """Give findings and failed checks back to the agent. Stopped: no round is left."""
@@ -188,8 +189,8 @@ class Conversation:
 
     @property
     def answers(self) -> tuple[CriterionAnswer, ...]:
-        """The agent's last answers to the acceptance criteria."""
-        return self._ending.criteria if self._ending is not None else ()
+        """The agent's last answers to the acceptance criteria, also when it did not end."""
+        return tuple(self._bench.answers.values())
 
     def worth_a_draft(self, stopped: Stopped, verification: Verification | None) -> bool:
         """Whether unfinished work becomes a draft: when that is asked for, it was verified, and nothing blocks it."""
@@ -218,6 +219,7 @@ class Conversation:
             usage=loop.budget.usage,
             turn_count=loop.budget.turns,
             ending=self._ending,
+            so_far=said_so_far(self._bench) if self._ending is None else None,
             llm_id=loop.llm_id or self._settings.llm.model,
             soft_limit_reached=loop.soft_limit_reached,
             extra=extra,
