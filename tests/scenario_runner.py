@@ -7,6 +7,7 @@ llm says; `repo/` holds files laid over the demo's sample repository. A bug beco
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ import yaml
 
 from adapters.mcp.hostile_server import Server, over_http
 from company_network import PASSWORD, CompanyNetwork, company_network
-from fake_github.objects import Issue, PullRequest
+from fake_github.objects import APP_PERMISSIONS, Issue, PullRequest, Repository
 from fake_github.platform import EmbeddedGitHub
 from github_descriptions import Checker
 from ops_agent.model.outcome import Conclusion
@@ -97,7 +98,7 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
     for path in scenario.get("without", ()):
         files = {name: content for name, content in files.items() if not name.startswith(path)}
     before = len(world.aws.calls)
-    scripts = [load_script(folder / "script.yml")] if (folder / "script.yml").exists() else []
+    scripts = [load_script(path) for name in ("round", "script") if (path := folder / f"{name}.yml").exists()]
     with ExitStack() as stack:
         is_inside = bool(scenario.get("company_network"))
         if "wiki" in scenario:
@@ -127,10 +128,14 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
             action = github.add_repository(name, {"action.yml": "name: action\n"}, private=False)
             action.tags[tag] = action.head()
         token = github.actions_token(repository) if scenario.get("token") == "actions" else github.app_token()
+        if "review" in scenario:
+            token = github.app_token(**APP_PERMISSIONS, checks="read")
         trigger = {"label": "ready", "by": PERSON} | scenario.get("trigger", {})
         head = repository.head()
         ends: list[JobEnd] = []
         for attempt in range(1, int(scenario.get("runs", 1)) + 1):
+            if attempt > 1 and "review" in scenario:
+                head = _review(repository, issue, scenario["review"])
             if "dispatch" in trigger:
                 name = "workflow_dispatch"
                 event = github.dispatch(
@@ -228,6 +233,19 @@ def hold_invariants(played: Played) -> None:
 
 def paths_of(pull: PullRequest) -> list[str]:
     return sorted(change.path for change in pull.files)
+
+
+def _review(repository: Repository, issue: Issue, given: Mapping[str, Any]) -> str:
+    """What people do between two runs: commits on branch and base, reviews. Returns the base's head."""
+    (pull,) = repository.pull_requests
+    repository.commit(pull.head, given["push"], "By hand", by=PERSON)
+    repository.add_check("lint", pull.head_commit, "failure", log=given["failed_check"])
+    lines = {(at.partition(":")[0], int(at.partition(":")[2])): text for at, text in given["lines"].items()}
+    pull.review("CHANGES_REQUESTED", given["says"], by=PERSON, lines=lines)
+    pull.review("CHANGES_REQUESTED", given["reader"], by="joao", lines=dict.fromkeys(lines, given["reader"]))
+    issue.remove_label("ready", by=PERSON)
+    time.sleep(1.1)  # GitHub's times have whole seconds, and only what was said before the label counts
+    return repository.commit(repository.default_branch, given["base"], "Meanwhile", by=PERSON)
 
 
 def _people(issue: Issue, act: Mapping[str, Any] | str) -> None:

@@ -72,6 +72,9 @@ def _pull_request(played: Played, expected: dict[str, object]) -> None:
     assert paths_of(pull) == expected.get("files", paths_of(pull))
     assert list(pull.closes) == [played.issue]
     _texts("body", pull.body, expected)
+    for thread, wanted in zip(pull.threads, expected.get("threads", ()), strict=False):  # type: ignore[call-overload]
+        said = [comment.body for comment in thread.comments]
+        assert len(said) == len(wanted) and all(one in text for one, text in zip(wanted, said, strict=True)), said
 
 
 def _texts(name: str, text: str, expected: dict[str, object]) -> None:
