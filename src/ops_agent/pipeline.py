@@ -95,7 +95,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
         if isinstance(start, Stopped):
             return result(ending=start)
         briefing = brief(world, settings, item, base, abilities, rules.messages, shared)
-        briefing = with_round(world, item.target.full_name, claimed, start, briefing)
+        briefing = with_round(world, item, claimed, start, briefing)
     show, wanted = partial(progress.show, Phase.WORKING), Wanted(world, settings.labels, item)
     verification: Verification | None = None
     planned: tuple[ChangeSet, Verification] | None = None

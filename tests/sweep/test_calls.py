@@ -70,6 +70,19 @@ FOLLOW = (
     PROGRESS,
     f"GET {_ISSUE}/parent",
 )
+COMPARE = f"GET {_REPO}/compare/{{basehead}}"
+ROUND = (
+    "query repository",
+    COMPARE,
+    f"POST {_REPO}/merges",
+    COMPARE,
+    f"GET {_REPO}/commits/{{ref}}/check-runs",
+    f"GET {_REPO}/actions/jobs/{{job_id}}/logs",
+    "query repository",
+    f"POST {_REPO}/pulls/{{pull_number}}/comments/{{comment_id}}/replies",
+    f"PATCH {_REPO}/pulls/{{pull_number}}",
+)
+"""What only a review round asks, in its order; of one failed check and one thread."""
 ADVISED = (PROGRESS,)
 CALLS = (*ADMIT, *CLAIM, TREE, *ASK_ABILITIES, *ASK_RULES, ARCHIVE, PROGRESS, *PIN, *ADVISED, *PUBLISH)
 """A clean run whose change set holds a workflow with an action by tag (PIN), with a label and a review status. It is
@@ -87,6 +100,11 @@ PARENT = (
     "requests, the comments of each ready sub-issue, and one edit"
 )
 
+ROUNDS = (
+    "only in a review round, beside tree and archive of the branch: what was said, whose commits these are, the "
+    "newest base, one failed check with its log, one answer, the text"
+)
+
 
 STAGES = (
     ("admit", "always", ADMIT),
@@ -99,6 +117,7 @@ STAGES = (
     ("wanted", "before a call of the llm, at most every 30 seconds", (f"GET {_ISSUE}",)),
     ("judge", "for each action named by a tag, to pin it; asked once in a run", PIN),
     ("publish", "with a label and a review status; each open pull request of ours adds one", PUBLISH),
+    ("round", ROUNDS, ROUND),
     ("release", "only when nothing is published", RELEASE),
     ("parent", PARENT, (f"GET {_ISSUE}/comments",)),
     ("closed", "an issue was closed for which nothing waited", FREED),
@@ -134,7 +153,11 @@ are open and ours, and one for each that is ready and blocked: {select_calls(20)
 
 def _short(call: str) -> str:
     short = call.replace(f"{_REPO}/", "/").replace(_REPO, "/")
-    return short.replace("issue_number", "number").replace("query organization,node", "query card")
+    return (
+        short.replace("issue_number", "number")
+        .replace("query organization,node", "query card")
+        .replace("query repository", "query reviews")
+    )
 
 
 def test_the_page_lists_every_request() -> None:

@@ -4,6 +4,7 @@ request to the same end.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from agent.agent_doubles import FINISH, call, reply
 from fake_github.objects import APP_PERMISSIONS, PullRequest
 from github_descriptions import Checker
 from ops_agent.model.conversation import LlmReply
+from ops_agent.model.terraform import TerraformTarget
 from run.deaths import Died, mortal
 from run.github_world import BOT_ID
-from sweep.sweep_doubles import QUEUE, QUEUE_FILE, write
+from sweep.sweep_doubles import QUEUE, QUEUE_FILE, Workspace, write
 from sweep.sweep_world import PERSON, End, IssueScenario, SweepGitHub
+from sweep.test_calls import ROUND
 
 BRANCH = "ops-agent/issue-12"
 LONGER = QUEUE.replace("\n}", "\n  delay_seconds = 5\n}")
@@ -91,6 +94,14 @@ def test_a_round_goes_on_from_the_branch_on_the_newest_base_and_answers_every_th
     assert f"| 1 | {PERSON} | 1 review, 1 thread | changed `{QUEUE_FILE}`; answered 1 thread |" in pull.body
     assert "Commits of people" in pull.body and "Closes #12" in pull.body
     Checker().assert_all_valid(scenario.github.recorder)
+
+
+def test_a_round_asks_what_the_page_lists(scenario: IssueScenario) -> None:
+    reviewed(scenario)
+    before = len(scenario.github.recorder.calls)
+    again(scenario, "T1")
+    calls = [call.operation for call in scenario.github.recorder.calls[before:]]
+    assert tuple(call for call in calls if call in ROUND) == ROUND
 
 
 def test_a_second_round_keeps_the_row_of_the_first_and_the_title_that_a_person_gave(scenario: IssueScenario) -> None:
@@ -256,3 +267,31 @@ def test_a_round_that_dies_after_a_write_of_its_own_does_it_no_second_time(
 def _what_is_left(pull: PullRequest) -> tuple[LlmReply, ...]:
     """A thread that was answered by the run that died waits for no answer."""
     return round_of(*(["T1"] if len(pull.threads[0].comments) == 1 else []))
+
+
+class _Forbidden(Workspace):
+    """Real Terraform's plan of what a rule forbids, where that file is."""
+
+    def __init__(self, tree: Path, target: TerraformTarget) -> None:
+        super().__init__(tree, target)
+        self._plan = "aws_dangers" if (tree / FORBIDDEN).exists() else self._plan
+
+
+FORBIDDEN = "infra/by_hand.tf"
+
+
+@pytest.mark.parametrize("whose", ["people's", "the agent's"])
+def test_what_a_plan_shows_by_a_commit_of_people_needs_a_decision_and_by_the_agent_is_refused(
+    scenario: IssueScenario, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    pull = published(scenario)
+    monkeypatch.setattr("sweep.sweep_doubles.Workspace", _Forbidden)
+    scenario.clock.sleep(60)
+    theirs = FORBIDDEN if whose == "people's" else "infra/notes.tf"
+    scenario.repository.commit(pull.head, {theirs: "# by hand\n"}, "By hand", by=PERSON)
+    pull.review("COMMENTED", "Go on.", by=PERSON)
+    scenario.clock.sleep(60)
+    work = (write(FORBIDDEN, "# mine\n"), *round_of()) if whose == "the agent's" else round_of()
+    end = scenario.run(scenario.labelled(), work, run_id=78)
+    assert end.conclusion == ("updated" if whose == "people's" else "blocked_by_policy"), end.reporter.said
+    assert pull.draft and ("committed by people" in pull.body) is (whose == "people's")

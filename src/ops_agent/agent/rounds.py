@@ -16,7 +16,7 @@ _MAX_TEXT: Final = 6_000
 _MAX_HUNK_LINES: Final = 12
 _MAX_LOG_LINES: Final = 60
 _MAX_LOG: Final = 5_000
-_MAX_DIFF: Final = 40_000
+MAX_DIFF: Final = 40_000
 _MAX_LINE: Final = 400
 _TIMESTAMP: Final = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ", re.MULTILINE)
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -32,7 +32,7 @@ def round_prompt(
     diff: str,
 ) -> str:
     """The part of the task about a branch that is continued. `diff` is what it changes against the base."""
-    cut = "\n(cut here: read the files)\n" if len(diff) > _MAX_DIFF else ""
+    cut = "\n(cut here: read the files)\n" if len(diff) > MAX_DIFF else ""
     material = _material(asked, checks)
     return fill(
         "agent/prompts/round.md",
@@ -40,7 +40,7 @@ def round_prompt(
         others=", ".join(map(plain_name, others)),
         asked=fenced(boundary, material) if material else "",
         conflicts=", ".join(f"`{plain_name(path)}`" for path in conflicts),
-        changes=fenced_text(boundary, "the branch against the base", diff[:_MAX_DIFF] + cut),
+        changes=fenced_text(boundary, "the branch against the base", diff[:MAX_DIFF] + cut),
     )
 
 

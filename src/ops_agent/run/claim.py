@@ -306,8 +306,8 @@ def release(
     why: Stopped | BaseException,
     patch: KeptPatch | None = None,
 ) -> None:
-    """Give the item back: why and what to do in the comment, where the `patch` is, if any, the card back to Ready, an
-    untouched branch deleted.
+    """Give the item back: why and what to do in the comment, where the `patch` is, if any, the card back to Ready (to
+    review, when there is a pull request), an untouched branch deleted.
 
     Never raises an OpsAgentError: the run ends for another reason already. A pull request and a branch with commits
     stay. A cancelled run has no time: what has not begun within two seconds is left to the next run.
@@ -321,12 +321,13 @@ def release(
         return not isinstance(why, KeyboardInterrupt) or world.clock.monotonic() - began < _SECONDS_WHEN_CANCELLED
 
     progress.write(Phase.STOPPED, _reason(world.redact, why, patch, item))
-    if claimed.existing is None and in_time():
+    status = settings.board.status_ready if claimed.existing is None else settings.board.status_review
+    if status and in_time():
         move_card(
             world.board,
             world.reporter,
             item.issue,
-            settings.board.status_ready,
+            status,
             only_from=(settings.board.status_in_progress,),
             is_known=True,
         )

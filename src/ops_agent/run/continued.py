@@ -9,19 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ops_agent.agent.rounds import round_prompt, threads_to_answer
+from ops_agent.agent.rounds import MAX_DIFF, round_prompt, threads_to_answer
 from ops_agent.config.settings import Settings
 from ops_agent.guard.data import table
 from ops_agent.guard.tree import source_tree
+from ops_agent.issue.claims import epoch
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.conversation import Briefing
 from ops_agent.model.errors import GitHubError
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BaseTree, Scratch, World
-from ops_agent.model.review import FailedCheck
+from ops_agent.model.review import FailedCheck, ReviewRound
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.model.work_item import Claim
+from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.run.checkout import rules_for_people
 from ops_agent.run.commit import as_patch
 from ops_agent.run.judge import judge_plans, judge_sources
@@ -33,6 +34,7 @@ from ops_agent.terraform.links import FollowedTree
 from ops_agent.text.merging import BETWEEN, OURS, THEIRS
 
 _NAMED = 5
+_MAX_COMPARED = 100_000
 _Key = tuple[str, str, str, str]
 
 
@@ -79,28 +81,41 @@ def start_of(world: World, settings: Settings, repository: str, claim: Claim, ne
     )
 
 
-def with_round(world: World, repository: str, claim: Claim, start: Start, briefing: Briefing) -> Briefing:
-    """The briefing with what is on the branch, what writers ask for and what failed on the commit that they saw. It is
-    as it was when the claim was made: nothing is read again.
+def with_round(world: World, item: WorkItem, claim: Claim, start: Start, briefing: Briefing) -> Briefing:
+    """The briefing with what is on the branch, what writers ask for, and what had failed on the commit that they saw
+    when they approved. Words are as they were when the claim was made: none is read again.
     """
     if claim.head_commit == claim.base_commit:
         return briefing
-    checks = _failed_checks(world, repository, claim) if claim.round is not None else ()
+    checks = _failed_checks(world, item, claim.round) if claim.round is not None else ()
     prompt = round_prompt(
-        briefing.boundary, claim.round, checks, claim.others, start.conflicts, as_patch(start.changes.written)
+        briefing.boundary, claim.round, checks, claim.others, start.conflicts, _diff(start.changes.written)
     )
     threads = tuple(threads_to_answer(claim.round))
     return replace(briefing, task=f"{briefing.task.rstrip()}\n\n{world.redact(prompt)}", threads=threads)
 
 
-def _failed_checks(world: World, repository: str, claim: Claim) -> tuple[FailedCheck, ...]:
-    if claim.round is None:
-        return ()
+def _failed_checks(world: World, item: WorkItem, asked: ReviewRound) -> tuple[FailedCheck, ...]:
     try:
-        return world.pull_requests.failed_checks(repository, claim.round.head)
+        found = world.pull_requests.failed_checks(item.target.full_name, asked.head)
     except GitHubError as error:
         world.reporter.annotate("warning", f"The checks of the pull request could not be read: {error}")
         return ()
+    return tuple(check for check in found if epoch(check.at) <= epoch(item.approval.at))
+
+
+def _diff(changes: ChangeSet) -> str:
+    """Of the files that are small enough to compare, until there is more than is shown."""
+    parts, size = list[str](), 0
+    for change in changes.changes:
+        is_large = max(len(change.before or b""), len(change.after or b"")) > _MAX_COMPARED
+        parts.append(
+            f"{change.path}: too large to show\n" if is_large else as_patch(replace(changes, changes=(change,)))
+        )
+        size += len(parts[-1])
+        if size > MAX_DIFF:
+            break
+    return "".join(parts)
 
 
 class Continued:
