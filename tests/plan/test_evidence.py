@@ -347,6 +347,7 @@ def test_several_values_have_to_be_so_all_but_for_contains(key: str, op: str, va
             Assertion(kind="terraform", where=where, key=key, op=op, value=value)
             for where, key, op, value in (
                 ("infra/main.tf", "", "exists", ""),
+                ("infra/main.tf", ".", "exists", ""),
                 ("infra/main.tf", "variable.v.description", "contains", "deletion_protection"),
                 ("infra/main.tf", "variable.v.validation.error_message", "contains", "min_capacity"),
                 ("infra/main.tf", "moved", "created", ""),

@@ -115,6 +115,11 @@ def test_the_draft_input_overrides_the_proposal(here: Workplace, setting: str, r
     assert isinstance(out, Published) and here.repository.pull_requests[0].draft is draft is out.pull_request.draft
 
 
+def test_what_is_disputed_is_a_draft_whatever_the_input_says(here: Workplace) -> None:
+    out = Run(here, given={"draft": "false"}).publish(text=replace(proposal(draft=True), stays_draft=True))
+    assert isinstance(out, Published) and here.repository.pull_requests[0].draft
+
+
 def test_a_dry_run_writes_nothing_at_all(here: Workplace) -> None:
     at_work = Run(here, given={"dry_run": True})
     held = at_work.claim()

@@ -110,11 +110,11 @@ def problem_of(assertion: Assertion) -> str:
         return f"{where} names no type of resource: give an address such as `aws_sqs_queue.orders`, or `output.NAME`"
     if kind == "plan" and op in COMPARE and not key and not _is_output(assertion.where):
         return f"{where}: name the attribute as `key`"
-    if kind == "workflow" and not key:
+    if kind == "workflow" and not steps_of(key):
         return f"{where}: name the key of the workflow, such as `jobs.plan.environment`"
     if kind == "terraform" and not assertion.where.endswith(_TERRAFORM):
         return f"{where} is no file of Terraform: name the `.tf`, `.tfvars` or `.hcl` file that says it"
-    if kind == "terraform" and not key:
+    if kind == "terraform" and not steps_of(key):
         return f"{where}: name the block and the argument, such as `resource.aws_sqs_queue.orders.name`"
     last = (steps_of(key) or [""])[-1]
     if (kind == "workflow" and last == "name") or (kind == "terraform" and last in _FOR_PEOPLE):
