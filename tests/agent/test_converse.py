@@ -170,14 +170,27 @@ def test_failed_checks_go_back_redacted(tmp_path: Path) -> None:
 def test_repair_rounds_are_counted_and_end(
     tmp_path: Path, verdict: Verdict, verification: Any, conclusion: Conclusion
 ) -> None:
-    here = Here(tmp_path, WRITE, DONE, limits=Limits(max_repair_rounds=2))
+    again = reply(wrote(path="infra/queue.tf", content="# tried\n"))
+    here = Here(tmp_path, WRITE, DONE, again, DONE, limits=Limits(max_repair_rounds=2))
     for _ in range(2):
         here.go_on()
         assert here.conversation.repair(verdict, verification) is None
     stopped = here.conversation.repair(verdict, verification)
     assert stopped is not None and stopped.conclusion is conclusion
+    assert "even after 2 repair rounds" in stopped.reason
     assert stopped.findings == verdict.blocking
     assert here.conversation.transcript.extra["repair_rounds"] == "2"
+
+
+@pytest.mark.parametrize("verdict", [BLOCKED, CLEAN], ids=["a finding", "a failed check"])
+def test_finishing_again_without_changing_what_was_found_ends_the_run(tmp_path: Path, verdict: Verdict) -> None:
+    here = Here(tmp_path, WRITE, DONE, DONE, limits=Limits(max_repair_rounds=5))
+    verification = None if verdict is BLOCKED else failed()
+    here.go_on()
+    assert here.conversation.repair(verdict, verification) is None
+    here.go_on()
+    stopped = here.conversation.repair(verdict, verification)
+    assert stopped is not None and "finished again without a change to it" in stopped.reason
 
 
 def test_budgets_hold_over_repair_rounds(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ class Conversation:
         self._base_first, self._withdrawn = base_first, withdrawn
         self._told = set[tuple[str, str]]()
         self._rounds = 0
+        self._given_back = ("", "")
         self._blocked = False
         self._advised = set[tuple[str, str, str]]()
         self._doubted = set[str]()
@@ -119,14 +120,19 @@ class Conversation:
             self._ask_again(verdict, verification)
             return None
         if self._rounds >= limit:
-            return _given_up(verdict, verification, self._rounds)
+            return _given_up(verdict, verification, f"even after {counted(self._rounds, 'repair round')}")
+        failed = verification.failed if verification is not None else ()
+        found = sorted(map(_told, verdict.blocking)), sorted((check.name, check.subject) for check in failed)
+        given_back = self._scratch.change_set().digest, str(found)
+        if given_back == self._given_back:
+            return _given_up(verdict, verification, "and the agent finished again without a change to it")
+        self._given_back = given_back
         self._rounds += 1
         if verdict.blocked:
             findings = self._fenced(findings_material(verdict.blocking))
             self._loop.say(fill("agent/prompts/blocked.md", round=self._rounds, rounds=limit, findings=findings))
             what = counted(len(verdict.blocking), "finding")
         else:
-            failed = verification.failed if verification is not None else ()
             checks = self._fenced(checks_material(failed))
             self._loop.say(fill("agent/prompts/checks_failed.md", round=self._rounds, rounds=limit, checks=checks))
             what = counted(len(failed), "failed check")
@@ -321,11 +327,11 @@ def _without_change(ending: Ending, refused: Mapping[str, str]) -> Stopped:
     return _NO_CHANGES
 
 
-def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) -> Stopped:
+def _given_up(verdict: Verdict, verification: Verification | None, why: str) -> Stopped:
     if verdict.blocked:
         return Stopped(
             Conclusion.BLOCKED_BY_POLICY,
-            f"The change breaks rules of the guard, even after {counted(rounds, 'repair round')}.",
+            f"The change breaks rules of the guard, {why}.",
             "Read the findings; change what the issue asks for, or do this part by hand.",
             findings=verdict.blocking,
         )
@@ -334,7 +340,7 @@ def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) 
     in_plan = bool(failed) and all(c.name == "plan" for c in failed)
     return Stopped(
         Conclusion.PLAN_FAILED if in_plan else Conclusion.CHECKS_FAILED,
-        f"{counted(len(failed), 'check')} failed, even after {counted(rounds, 'repair round')}: {names}.",
+        f"{counted(len(failed), 'check')} failed, {why}: {names}.",
         "Read the checks' output in the job summary; make the issue's text more exact, and re-apply the label.",
         findings=tuple(f for c in failed for f in c.findings),
     )
