@@ -53,11 +53,11 @@ FIELDS: dict[str, str] = {
     "PullRequest": "id databaseId number title body state url resourcePath author labels projectItems repository "
     "createdAt updatedAt lastEditedAt isDraft merged mergedAt closed baseRefName headRefName headRefOid baseRefOid "
     "closingIssuesReferences reviews reviewThreads",
-    "PullRequestReview": "id databaseId author state body submittedAt lastEditedAt",
+    "PullRequestReview": "id fullDatabaseId author state body submittedAt lastEditedAt",
     "PullRequestReviewConnection": "nodes totalCount pageInfo",
     "PullRequestReviewThread": "id isResolved isOutdated path line originalLine comments",
     "PullRequestReviewThreadConnection": "nodes totalCount pageInfo",
-    "PullRequestReviewComment": "id databaseId author body createdAt lastEditedAt diffHunk",
+    "PullRequestReviewComment": "id fullDatabaseId author body createdAt lastEditedAt diffHunk",
     "PullRequestReviewCommentConnection": "nodes totalCount pageInfo",
     "PullRequestConnection": "nodes totalCount pageInfo",
     "ProjectV2": "id databaseId number title url resourcePath closed field fields items",

@@ -7,7 +7,7 @@ import pytest
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.work_item import Claim
 from ops_agent.run.publish import Published
-from run.github_world import Workplace, changes, proposal
+from run.github_world import BOT_ID, Workplace, changes, proposal
 from run.publication_runs import NO, Run, published, stopped
 
 
@@ -98,10 +98,10 @@ def test_a_branch_that_conflicts_with_the_newest_base_is_left_as_it_is(here: Wor
 
 def test_a_base_that_the_token_may_not_merge_ends_the_run_before_any_money_is_spent(here: Workplace) -> None:
     published(here)
-    here.repository.commit("main", {"README.md": "new"}, "meanwhile", by="maria")
+    here.repository.commit("main", {".github/workflows/ci.yml": "on: pull_request\n"}, "meanwhile", by="maria")
     here.issue.edit(body="other", by="maria")
-    here.github.faults.on("POST /repos/{owner}/{repo}/merges").answer(403, body={"message": "Forbidden"})
-    answer = stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.NOT_PERMITTED)
+    token = here.github.app_token("ops-agent", bot_id=BOT_ID, contents="write", issues="write", pull_requests="write")
+    answer = stopped(Run(here, event_id=9002, run_id=78, token=token).claim(), Conclusion.NEEDS_WORKFLOWS_PERMISSION)
     assert "Update the branch by hand" in answer.remedy
 
 

@@ -243,7 +243,7 @@ def pull_request(p: PullRequest) -> View:
 def _review(p: PullRequest, v: Review) -> View:
     return {
         "id": f"PRR_kwDO{v.id}",
-        "databaseId": v.id,
+        "fullDatabaseId": str(v.id),
         "author": actor(p.github.base_url, v.author),
         "state": v.state,
         "body": v.body,
@@ -267,7 +267,7 @@ def _thread(t: ReviewThread) -> View:
 def _review_comment(c: ReviewComment) -> View:
     return {
         "id": f"PRRC_kwDO{c.id}",
-        "databaseId": c.id,
+        "fullDatabaseId": str(c.id),
         "author": actor(c.thread.pull.github.base_url, c.author),
         "body": c.body,
         "createdAt": c.at,
@@ -331,7 +331,7 @@ def card_view(c: Card) -> View:
     return {
         "__typename": "ProjectV2Item",
         "id": c.node_id,
-        "databaseId": c.id,
+        "fullDatabaseId": str(c.id),
         "isArchived": c.archived,
         "type": "PULL_REQUEST" if c.issue.is_pull_request else "ISSUE",
         "project": lambda _info: board(c.board),

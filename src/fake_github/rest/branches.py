@@ -211,6 +211,9 @@ def merge(asked: Asked) -> Answer:
     if branch not in r.branches or commit is None:
         raise not_found()
     r.check_rules("update", "pull_request", "required_status_checks", branch)
+    if asked.token is not None:
+        there, arriving = (r.store.files(sha) for sha in (r.branches[branch], commit))
+        r.check_workflow_files([p for p, entry in arriving.items() if there.get(p) != entry], asked.token)
     made = r.merge(branch, commit, asked.body.get("commit_message") or f"Merge {commit} into {branch}", by=asked.actor)
     return Answer(204) if made is None else Answer(201, shapes.commit(r, r.store.commits[made]))
 

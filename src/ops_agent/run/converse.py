@@ -57,6 +57,7 @@ class Conversation:
         a branch that is continued, in a `scratch` of it.
         """
         self._world, self._settings, self._briefing, self._scratch = world, settings, briefing, scratch
+        self._edited = scratch.inner if isinstance(scratch, Continued) else scratch
         self._show = show
         self._base_first, self._withdrawn = base_first, withdrawn
         self._told = set[tuple[str, str]]()
@@ -101,7 +102,7 @@ class Conversation:
         end = self._loop.run()
         if isinstance(end, Stopped):
             may_be_draft = end.conclusion is Conclusion.BUDGET_EXHAUSTED and self._settings.draft_on_failure
-            if not may_be_draft or not self._scratch.change_set().changes:
+            if not may_be_draft or not self._edited.change_set().changes:
                 return end
             self._cut_short = end
             return None
@@ -208,8 +209,7 @@ class Conversation:
 
     def kept_patch(self) -> KeptPatch | None:
         """What the agent has changed until now, for people."""
-        edited = self._scratch.inner if isinstance(self._scratch, Continued) else self._scratch
-        return kept_patch(edited, self._settings, self._world.redact)
+        return kept_patch(self._edited, self._settings, self._world.redact)
 
     @property
     def transcript(self) -> Transcript:

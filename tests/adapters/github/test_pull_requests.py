@@ -76,7 +76,13 @@ def test_a_discussion_has_reviews_threads_and_when_they_were_edited(here: Workpl
     assert (thread.path, thread.line, thread.id) == ("b", 1, first.id)
     assert (first.body, bool(first.edited_at), second.author.login) == ("delete it", True, "ops-agent[bot]")
     assert not second.edited_at
-    nobody = {"databaseId": 1, "author": None, "state": "COMMENTED", "body": "x", "submittedAt": "2026-11-20T10:00:00Z"}
+    nobody = {
+        "fullDatabaseId": "1",
+        "author": None,
+        "state": "COMMENTED",
+        "body": "x",
+        "submittedAt": "2026-11-20T10:00:00Z",
+    }
     none = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
     body = {"data": {"repository": {"pullRequest": {"reviews": {"nodes": [nobody]}, "reviewThreads": none}}}}
     here.github.faults.on("query repository").answer(200, body=body)

@@ -13,11 +13,11 @@ from ops_agent.model.review import FailedCheck, Review, ReviewThread, ThreadComm
 _WHO = "author { __typename login ... on User { databaseId } ... on Bot { databaseId } }"
 _QUERY = f"""query($owner: String!, $name: String!, $number: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{ pullRequest(number: $number) {{
-    reviews(last: 100) {{ nodes {{ databaseId {_WHO} state body submittedAt lastEditedAt }} }}
+    reviews(last: 100) {{ nodes {{ fullDatabaseId {_WHO} state body submittedAt lastEditedAt }} }}
     reviewThreads(first: 50, after: $after) {{
       pageInfo {{ hasNextPage endCursor }}
       nodes {{ isResolved isOutdated path line comments(first: 100) {{
-        nodes {{ databaseId {_WHO} body createdAt lastEditedAt diffHunk }}
+        nodes {{ fullDatabaseId {_WHO} body createdAt lastEditedAt diffHunk }}
       }} }}
     }}
   }} }}
@@ -69,7 +69,7 @@ def _author(part: JsonPart) -> Actor:
 def _review(found: Any) -> Review:
     part = JsonPart(found)
     return Review(
-        id=part.number("databaseId"),
+        id=int(part.text("fullDatabaseId")),
         author=_author(part),
         verdict=part.text("state"),
         body=part.maybe("body", str) or "",
@@ -84,7 +84,7 @@ def _thread(found: Any) -> ReviewThread | None:
     if not comments:
         return None
     return ReviewThread(
-        id=comments[0].number("databaseId"),
+        id=int(comments[0].text("fullDatabaseId")),
         path=part.text("path"),
         line=part.maybe("line", int) or 0,
         hunk=comments[0].maybe("diffHunk", str) or "",
@@ -92,7 +92,7 @@ def _thread(found: Any) -> ReviewThread | None:
         is_outdated=part.need("isOutdated", bool),
         comments=tuple(
             ThreadComment(
-                id=one.number("databaseId"),
+                id=int(one.text("fullDatabaseId")),
                 author=_author(one),
                 body=one.maybe("body", str) or "",
                 at=one.text("createdAt"),
