@@ -76,7 +76,7 @@ class TestByAct:
     def test_the_guard_and_the_checks_answered_the_language_model_in_between(self, run: tuple[int, Path]) -> None:
         said = (run[1] / "run-1.json").read_text()
         assert "us-east-1" in said and "billing_max_receive_count" in said
-        assert "code formatted infra/" in said
+        assert re.search(r'formatted\\": \[\\n +\\"infra/', said)
 
     def test_no_secret_is_in_anything_that_the_run_left_behind(self, run: tuple[int, Path]) -> None:
         for path in run[1].rglob("*"):
