@@ -62,6 +62,7 @@ resource "aws_dynamodb_table" "t" {
   tags = { team = "orders", "a b" = 1 }
   subnets = [aws_subnet.a.id, "s-2"]
   size = max(var.a, 3)
+  policy = jsonencode({ Statement = [{ Action = ["s3:GetObject"], Resource = aws_s3_bucket.b.arn }] })
   dynamic "replica" {
     for_each = []
     content {
@@ -462,7 +463,9 @@ PLANNED = (planned("dev", change("aws_dynamodb_table.t", "create", after={"name"
         ("moved.to", "equals", "${aws_dynamodb_table.t}", ProofState.BY_FILE),
         ("variable.v.validation.condition", "contains", "var.v > 7", ProofState.BY_FILE),
         ("variable.v.default", "equals", "30", ProofState.SEEN),
-        ("variable.v.default", "at_most", "9000", ProofState.CLAIMED),
+        ("variable.v.default", "at_most", "90000", ProofState.CLAIMED),
+        (f"{TABLE}.policy.Statement.Resource", "equals", "${aws_s3_bucket.b.arn}", ProofState.BY_FILE),
+        (f"{TABLE}.policy.Statement.Action", "contains", "s3:GetObject", ProofState.BY_FILE),
         ("point_in_time_recovery", "exists", "", ProofState.REFUTED),
     ],
 )
@@ -539,7 +542,7 @@ def test_a_bound_that_is_far_from_the_value_and_a_value_that_nothing_has_show_no
         key = "name" if op == "not_equals" else "message_retention_seconds"
         return proof(plan(key=key, op=op, value=value), targets=(planned("dev", entry),)).state
 
-    assert state("at_most", "400000") is ProofState.BY_PLAN
+    assert state("at_most", "40000000") is ProofState.BY_PLAN, "fifteen minutes are at most for three seconds too"
     assert state("at_most", "99999999999") is ProofState.CLAIMED
     assert state("not_equals", "zzz") is ProofState.CLAIMED
     assert state("not_equals", "bills", before="bills") is ProofState.BY_PLAN

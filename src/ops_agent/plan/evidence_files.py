@@ -141,7 +141,9 @@ def _parts(parts: Sequence[tuple[str, Attribute | Block]], steps: Sequence[str])
 
 
 def _at(expression: Expression, steps: Sequence[str]) -> Iterator[Any]:
-    if not steps:
+    if expression.function == "jsonencode" and len(expression.children) == 1:
+        yield from _at(expression.children[0], steps)
+    elif not steps:
         yield _written(expression)
     elif expression.kind is ExpressionKind.TUPLE:
         chosen = expression.children

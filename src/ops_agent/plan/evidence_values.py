@@ -14,7 +14,7 @@ COMPARE: Final = frozenset({"equals", "not_equals", "contains", "matches", "at_l
 _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 _MAX_SHOWN: Final = 120
 _MAX_VALUES: Final = 2_000
-_FAR: Final = 100
+_FAR: Final = 1_000
 """How many times the planned value a bound may be."""
 _OPEN: Final = ("0.0.0.0/0", "::/0", "true", "false")
 """What is worth not to be, beside patterns: of everything else there is too much that a value is not."""
