@@ -44,7 +44,8 @@ def test_reviews_hunks_and_logs_are_cleaned_cut_and_fenced() -> None:
 
 def test_threads_have_short_names_and_say_what_is_outdated() -> None:
     assert threads_to_answer(asked()) == {"T1": 7} and threads_to_answer(None) == {}
-    text = prompt(asked())
+    text, bare = prompt(asked()), round_prompt(BOUNDARY, None, (), (), (), "+x")
+    assert bare.startswith("# Earlier work") and "Review round" not in bare and text.startswith("# Review round 2")
     assert '"thread": "T1"' in text and '"outdated": true' in text and '"line": 3' in text
     assert "Review round 2" in text and "commits of people: abc by maria" in text
 

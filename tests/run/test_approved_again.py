@@ -221,3 +221,13 @@ def test_a_branch_that_another_run_made_again_is_taken_at_its_head(here: Workpla
     assert (
         isinstance(held, Claim) and held.base_commit == held.head_commit == here.branches["ops-agent/issue-12"] != moved
     )
+
+
+@pytest.mark.parametrize("allowed", [(), ("reviewer[bot]",)])
+def test_a_bots_review_counts_only_where_its_name_is_allowed(here: Workplace, allowed: tuple[str, ...]) -> None:
+    published(here)
+    here.clock.sleep(60)
+    here.github.add_account("reviewer[bot]")
+    here.repository.pull_requests[0].review("CHANGES_REQUESTED", "more", by="reviewer[bot]")
+    answer = Run(here, event_id=9002, run_id=78, given={"allowed_bots": allowed}).claim()
+    assert isinstance(answer, Claim) is bool(allowed)

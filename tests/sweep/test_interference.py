@@ -208,7 +208,7 @@ def test_a_commit_of_a_person_during_the_run_stops_it_and_the_next_one_goes_on_f
     assert again.conclusion == "published", again.reporter.said
     (pull,) = scenario.repository.pull_requests
     assert scenario.repository.store.commits[pull.head_commit].parents == (theirs,)
-    assert f"Commits of people on this branch, which this text is not about: {theirs[:12]} by {PERSON}" in pull.body
+    assert f"Commits of people on this branch: {theirs[:12]} by {PERSON}" in pull.body
 
 
 @pytest.mark.parametrize("branch", ["stays", "deleted"])

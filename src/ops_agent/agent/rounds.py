@@ -36,7 +36,7 @@ def round_prompt(
     material = _material(asked, checks)
     return fill(
         "agent/prompts/round.md",
-        number=asked.number if asked else 1,
+        number=asked.number if asked else 0,
         others=", ".join(map(plain_name, others)),
         asked=fenced(boundary, material) if material else "",
         conflicts=", ".join(f"`{plain_name(path)}`" for path in conflicts),

@@ -37,7 +37,7 @@ SENTENCES: Final[dict[Conclusion, str]] = {
     Conclusion.BLOCKED_BY_POLICY: "The guard blocks this change.",
     Conclusion.NOT_AUTHORISED: "The person who started the run is not allowed to.",
     Conclusion.CONTENT_CHANGED: "The issue's text is not the text that was approved.",
-    Conclusion.STALE: "The base branch or the issue changed during the run.",
+    Conclusion.STALE: "The branch, its base or the issue changed during the run, or branch and base conflict.",
     Conclusion.REDACTION_FAILED: "Nothing was published, because a secret could not be redacted.",
     Conclusion.GITHUB_FAILED: "A request to GitHub failed.",
     Conclusion.RATE_LIMITED: "GitHub's rate limit is used up.",

@@ -17,6 +17,7 @@ _HEAD: Final = "| Round | Asked by | Asked for | What was done | Commit |\n|---|
 _ROW: Final = re.compile(r"\| [0-9]+ \| [^\n]{1,2000} \|")
 _ACTS: Final = re.compile(r"[#@]|://|gh-", re.IGNORECASE)
 """What could close or mention something in a row that people wrote."""
+_PEOPLE: Final = "Commits of people on this branch"
 _MAX_ROUNDS: Final = 15
 _MAX_FILES: Final = 8
 _MAX_OTHERS: Final = 8
@@ -67,7 +68,7 @@ def commits_of_people(others: tuple[str, ...], redact: Callable[[str], str]) -> 
     """Which commits on the branch are not ours; empty when all are."""
     theirs = ", ".join(cell(redact(one)) for one in others[:_MAX_OTHERS])
     more = f" and {len(others) - _MAX_OTHERS} more" if len(others) > _MAX_OTHERS else ""
-    return f"Commits of people on this branch, which this text is not about: {theirs}{more}." if others else ""
+    return f"{_PEOPLE}: {theirs}{more}. Plans include them; the agent's words do not." if others else ""
 
 
 def reply_text(answer: str, run_url: str, redact: Callable[[str], str]) -> str:
