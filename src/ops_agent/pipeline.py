@@ -28,7 +28,7 @@ from ops_agent.run.base_first import BaseFirst
 from ops_agent.run.branch_rules import branch_rules
 from ops_agent.run.brief import brief, token_trouble
 from ops_agent.run.claim import claim, release
-from ops_agent.run.continued import Continued, Judging, start_of, with_round, written
+from ops_agent.run.continued import Judging, scratch_of, start_of, with_round, written
 from ops_agent.run.converse import Conversation
 from ops_agent.run.judge import format_files, pin_actions, prove_criteria
 from ops_agent.run.progress import Phase, Progress
@@ -101,13 +101,10 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
     planned: tuple[ChangeSet, Verification] | None = None
     judging = Judging(world, settings, start, claimed.others)
     with (
-        world.scratch(start.head) as inner,
+        scratch_of(world, start) as scratch,
         BaseFirst(world, settings, base, briefing.layout, f"{item.issue.title} {item.issue.body}") as base_first,
-        _with_work(
-            Conversation(world, settings, briefing, Continued(inner, start), show, base_first, wanted.look, judging)
-        ) as talk,
+        _with_work(Conversation(world, settings, briefing, scratch, show, base_first, wanted.look, judging)) as talk,
     ):
-        scratch = Continued(inner, start)
         while True:
             with world.reporter.stage("converse"):
                 stopped = talk.go_on()

@@ -15,7 +15,7 @@ THIS_COMMIT: Final = "(the commit of this round)"
 """Stands for the commit until it is made."""
 _HEAD: Final = "| Round | Asked by | Asked for | What was done | Commit |\n|---|---|---|---|---|"
 _ROW: Final = re.compile(r"\| [0-9]+ \| [^\n]{1,2000} \|")
-_ACTS: Final = re.compile(r"[#@]|://|gh-", re.IGNORECASE)
+_ACTS: Final = re.compile(r"[#@<]|://|gh-", re.IGNORECASE)
 """What could close or mention something in a row that people wrote."""
 _PEOPLE: Final = "Commits of people on this branch"
 _MAX_ROUNDS: Final = 15

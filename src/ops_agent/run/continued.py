@@ -6,6 +6,8 @@ adds is judged as ever.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -149,6 +151,13 @@ class Continued:
             found[change.path] = replace(change, before=there.before) if there is not None else change
         changed = (change for _, change in sorted(found.items()) if change.before != change.after)
         return ChangeSet(base_commit=self.base.commit, changes=tuple(changed))
+
+
+@contextmanager
+def scratch_of(world: World, start: Start) -> Iterator[Continued]:
+    """A fresh tree of the branch, removed at the end."""
+    with world.scratch(start.head) as inner:
+        yield Continued(inner, start)
 
 
 class Judging:

@@ -26,7 +26,7 @@ _MAX_PAGES: Final = 10
 _FAILED: Final = ("failure", "timed_out", "startup_failure", "action_required")
 _MAX_CHECKS: Final = 8
 _MAX_ANNOTATIONS: Final = 20
-_MAX_LOG: Final = 4_000_000
+_MAX_LOG: Final = 64_000_000
 _TAIL: Final = 20_000
 _LOG_HOSTS: Final = (".blob.core.windows.net", ".actions.githubusercontent.com")
 """Where github.com keeps the logs of jobs; the address comes from its API, and no token is sent there."""
@@ -139,7 +139,7 @@ def _annotation(found: Any) -> str:
 
 
 def _end_of_log(http: GitHubHttp, repository: str, job: int) -> str:
-    """The last 20,000 bytes; empty when the token may not read logs, or the log is gone."""
+    """The last 20,000 bytes; empty when the token may not read logs, or the log is gone or endless."""
     doing = f"reading the log of job {job} in {repository}"
     tail, size = b"", 0
     try:
@@ -148,7 +148,7 @@ def _end_of_log(http: GitHubHttp, repository: str, job: int) -> str:
             for chunk in answer.iter_content(65_536):
                 tail, size = (tail + chunk)[-_TAIL:], size + len(chunk)
                 if size > _MAX_LOG:
-                    break
+                    return ""
     except (NotFound, NotPermitted, GitHubError, OSError):
         return ""
     return tail.decode(errors="replace")
