@@ -117,6 +117,14 @@ def test_a_second_round_keeps_the_row_of_the_first_and_the_title_that_a_person_g
     assert "| 1 | maria |" in pull.body and "| 2 | maria | 1 review | changed no file | none |" in pull.body
 
 
+def test_a_token_that_may_not_read_checks_makes_a_warning_and_no_end(scenario: IssueScenario) -> None:
+    pull = reviewed(scenario)
+    scenario.token = scenario.github.app_token("ops-agent", bot_id=BOT_ID)
+    end = again(scenario, "T1")
+    assert end.conclusion == "updated" and "too short" not in heard(end)
+    assert "checks of the pull request could not be read" in end.reporter.said and len(pull.threads[0].comments) == 2
+
+
 @pytest.mark.parametrize(
     "what", ["nothing", "a reader's review", "an approval", "a review after the label", "edited after the label"]
 )

@@ -84,10 +84,25 @@ def test_a_discussion_has_reviews_threads_and_when_they_were_edited(here: Workpl
         "submittedAt": "2026-11-20T10:00:00Z",
     }
     none = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
-    body = {"data": {"repository": {"pullRequest": {"reviews": {"nodes": [nobody]}, "reviewThreads": none}}}}
+    said = {**none, "nodes": [nobody]}
+    body = {"data": {"repository": {"pullRequest": {"reviews": said, "reviewThreads": none}}}}
     here.github.faults.on("query repository").answer(200, body=body)
     reviews, _ = host(here).pull_requests.discussion(name(here), made.number)
     assert reviews[0].author.login == "ghost"
+
+
+def test_any_number_of_reviews_and_threads_is_read_to_the_end(here: Workplace) -> None:
+    """Or whoever may read the repository could hide a writer's."""
+    made = open_pull(here)
+    pull = here.repository.pull_request(made.number)
+    for number in range(130):
+        pull.review("COMMENTED", f"{number}", by="joao", lines={("b", 1): f"{number}"})
+    pull.review("COMMENTED", "the last", by="maria")
+    here.github.recorder.restart()
+    reviews, threads = host(here).pull_requests.discussion(name(here), made.number)
+    assert [r.body for r in reviews] == [*map(str, range(130)), "the last"]
+    assert [t.comments[0].body for t in threads] == [*map(str, range(130))]
+    assert len(here.github.recorder.calls) == 3
 
 
 def test_a_reply_whose_answer_is_lost_is_not_sent_twice(here: Workplace) -> None:

@@ -11,9 +11,12 @@ from ops_agent.model.event import Actor, ActorKind
 from ops_agent.model.review import FailedCheck, Review, ReviewThread, ThreadComment
 
 _WHO = "author { __typename login ... on User { databaseId } ... on Bot { databaseId } }"
-_QUERY = f"""query($owner: String!, $name: String!, $number: Int!, $after: String) {{
+_QUERY = f"""query($owner: String!, $name: String!, $number: Int!, $said: String, $after: String) {{
   repository(owner: $owner, name: $name) {{ pullRequest(number: $number) {{
-    reviews(last: 100) {{ nodes {{ fullDatabaseId {_WHO} state body submittedAt lastEditedAt }} }}
+    reviews(first: 100, after: $said) {{
+      pageInfo {{ hasNextPage endCursor }}
+      nodes {{ fullDatabaseId {_WHO} state body submittedAt lastEditedAt }}
+    }}
     reviewThreads(first: 50, after: $after) {{
       pageInfo {{ hasNextPage endCursor }}
       nodes {{ isResolved isOutdated path line comments(first: 100) {{
@@ -22,7 +25,7 @@ _QUERY = f"""query($owner: String!, $name: String!, $number: Int!, $after: Strin
     }}
   }} }}
 }}"""
-_MAX_PAGES: Final = 10
+_MAX_PAGES: Final = 20
 _FAILED: Final = ("failure", "timed_out", "startup_failure", "action_required")
 _MAX_CHECKS: Final = 8
 _MAX_ANNOTATIONS: Final = 20
@@ -33,26 +36,30 @@ _LOG_HOSTS: Final = (".blob.core.windows.net", ".actions.githubusercontent.com")
 
 
 def discussion(http: GitHubHttp, repository: str, number: int) -> tuple[tuple[Review, ...], tuple[ReviewThread, ...]]:
-    """The newest 100 reviews, and the threads: one query for each 50 of them."""
+    """All reviews and threads: one query for each 100 and each 50 of them. Raises GitHubError for more than 20 pages:
+    part of what was said is not taken for the whole.
+    """
     owner, _, name = repository.partition("/")
     doing = f"reading the reviews of {repository}#{number}"
-    reviews, threads, after = tuple[Review, ...](), list[ReviewThread](), None
+    reviews, threads = dict[int, Review](), dict[int, ReviewThread]()
+    cursors: dict[str, str | None] = {"said": None, "after": None}
+
+    def read(data: dict[str, Any]) -> bool:
+        pull, more = JsonPart(data).part("repository").part("pullRequest"), False
+        for connection, cursor in (("reviews", "said"), ("reviewThreads", "after")):
+            pages = pull.part(connection).part("pageInfo")
+            cursors[cursor] = pages.maybe("endCursor", str) or cursors[cursor]
+            more = more or pages.need("hasNextPage", bool)
+        found = map(_review, (one for one in pull.part("reviews").need("nodes", list) if one.get("submittedAt")))
+        reviews.update({review.id: review for review in found})
+        waiting = map(_thread, pull.part("reviewThreads").need("nodes", list))
+        threads.update({thread.id: thread for thread in waiting if thread is not None})
+        return more
+
     for _ in range(_MAX_PAGES):
-
-        def read(data: dict[str, Any]) -> tuple[list[Review], list[ReviewThread], str | None]:
-            pull = JsonPart(data).part("repository").part("pullRequest")
-            paged = pull.part("reviewThreads")
-            pages = paged.part("pageInfo")
-            found = [_review(one) for one in pull.part("reviews").need("nodes", list) if one.get("submittedAt")]
-            more = pages.text("endCursor") if pages.need("hasNextPage", bool) else None
-            return found, [t for one in paged.need("nodes", list) if (t := _thread(one))], more
-
-        variables = {"owner": owner, "name": name, "number": number, "after": after}
-        found, some, after = http.graphql(_QUERY, doing, read, **variables)
-        reviews, threads = tuple(found), [*threads, *some]
-        if after is None:
-            break
-    return reviews, tuple(threads)
+        if not http.graphql(_QUERY, doing, read, owner=owner, name=name, number=number, **cursors):
+            return tuple(reviews.values()), tuple(threads.values())
+    raise GitHubError(f"GitHub has more than {_MAX_PAGES} pages while {doing}.")
 
 
 def _author(part: JsonPart) -> Actor:
