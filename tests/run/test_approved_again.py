@@ -231,3 +231,13 @@ def test_a_bots_review_counts_only_where_its_name_is_allowed(here: Workplace, al
     here.repository.pull_requests[0].review("CHANGES_REQUESTED", "more", by="reviewer[bot]")
     answer = Run(here, event_id=9002, run_id=78, given={"allowed_bots": allowed}).claim()
     assert isinstance(answer, Claim) is bool(allowed)
+
+
+def test_a_round_that_stops_puts_the_card_back_to_review(here: Workplace) -> None:
+    published(here, given={"status_review": "In Review"})
+    here.issue.edit(body="other", by="maria")
+    again = Run(here, event_id=9002, run_id=78, given={"status_review": "In Review"})
+    again.claim()
+    assert here.column() == "In Progress"
+    again.release(NO)
+    assert here.column() == "In Review"

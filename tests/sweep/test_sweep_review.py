@@ -19,6 +19,7 @@ from run.github_world import BOT_ID
 from sweep.sweep_doubles import QUEUE, QUEUE_FILE, Workspace, write
 from sweep.sweep_world import PERSON, End, IssueScenario, SweepGitHub
 from sweep.test_calls import ROUND
+from sweep.verify_runs import event_of, verify_by
 
 BRANCH = "ops-agent/issue-12"
 LONGER = QUEUE.replace("\n}", "\n  delay_seconds = 5\n}")
@@ -303,3 +304,16 @@ def test_what_a_plan_shows_by_a_commit_of_people_needs_a_decision_and_by_the_age
     end = scenario.run(scenario.labelled(), work, run_id=78)
     assert end.conclusion == ("updated" if whose == "people's" else "blocked_by_policy"), end.reporter.said
     assert pull.draft and ("committed by people" in pull.body) is (whose == "people's")
+
+
+def test_verify_keeps_the_rounds_and_judges_what_people_committed_as_theirs(sweep_github: SweepGitHub) -> None:
+    scenario = sweep_github.scenario()
+    scenario.token = scenario.github.app_token("ops-agent", bot_id=BOT_ID, **APP_PERMISSIONS, checks="write")
+    pull = reviewed(scenario)
+    scenario.repository.commit(pull.head, {"app/main.py": "x = 1\n"}, "Ours too", by=PERSON)
+    scenario.clock.sleep(60)
+    assert again(scenario, "T1").conclusion == "updated"
+    assert "`app/main.py`" in pull.body and "`path/" not in pull.body, "the agent's paths are no rule for people"
+    end = verify_by(scenario, event_of(pull))
+    assert end.conclusion == "verified", end.reporter.said
+    assert f"| 1 | {PERSON} | 1 review, 1 thread |" in pull.body and "People added 2 commits" in pull.body
