@@ -12,7 +12,7 @@ import pytest
 
 import builders
 from doubles.reporter import KeepingReporter
-from ops_agent.model.conversation import Usage
+from ops_agent.model.conversation import LlmReply, StopReason, Usage
 from ops_agent.model.errors import ConfigError, OpsAgentError, RedactionFailed
 from ops_agent.model.event import PullRequest
 from ops_agent.model.finding import Finding, Place, Severity
@@ -254,3 +254,13 @@ def test_tokens_that_were_put_into_the_cache_were_sent_and_are_counted() -> None
     tell(sink, published(), transcript=replace(material().transcript, usage=used))
     assert (sink.outputs["input_tokens"], sink.outputs["cache_read_tokens"]) == ("2000", "40")
     assert "2,000 tokens in, 5 out, 40 read from the cache" in sink.summaries[0]
+
+
+@pytest.mark.parametrize(("cached", "warned"), [(900, False), (100, True)])
+def test_a_conversation_that_the_cache_does_not_help_is_warned_of(cached: int, warned: bool) -> None:
+    sink = KeepingReporter()
+    used = Usage(input_tokens=1_000 - cached, cache_read_tokens=cached)
+    reply = LlmReply(text="", tool_calls=(), stop_reason=StopReason.END_TURN, usage=used, llm_id="m")
+    tell(sink, published(), transcript=replace(material().transcript, turns=(reply,) * 6, turn_count=6))
+    assert f"({cached / 10:.0f} % of the input from the third turn on)" in sink.summaries[0]
+    assert any("of the input came from the cache" in text for _, text in sink.annotations) == warned

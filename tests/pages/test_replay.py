@@ -25,7 +25,7 @@ from ops_agent.model.conversation import (
 )
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.record import RunEvent, RunRecord
-from ops_agent.pages.replay import cache_share, read_record, replay_page
+from ops_agent.pages.replay import read_record, replay_page
 
 MARK = "B0123"
 
@@ -162,8 +162,8 @@ def test_a_run_that_ended_before_the_model_was_asked_has_a_page_too() -> None:
 
 def test_the_share_of_the_cache_counts_from_the_third_turn_on() -> None:
     assert RECORD.transcript is not None
-    assert cache_share(RECORD.transcript) == 0.75
-    assert cache_share(replace(RECORD.transcript, turns=TURNS[:4])) is None
+    assert RECORD.transcript.cache_share == 0.75
+    assert replace(RECORD.transcript, turns=TURNS[:4]).cache_share is None
 
 
 @given(st.text(st.sampled_from("<>\"'&ab/= \n{}%|-+`") | st.characters(), max_size=60))

@@ -235,3 +235,10 @@ class Transcript:
     soft_limit_reached: bool = False
     so_far: Ending | None = None
     extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cache_share(self) -> float | None:
+        """The share of the input from the third turn on that came from the cache; None for shorter conversations."""
+        late = [turn.usage for turn in self.turns if isinstance(turn, LlmReply)][2:]
+        total = sum(usage.sent_tokens + usage.cache_read_tokens for usage in late)
+        return sum(usage.cache_read_tokens for usage in late) / total if total else None

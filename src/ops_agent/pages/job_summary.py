@@ -53,6 +53,7 @@ SENTENCES: Final[dict[Conclusion, str]] = {
 }
 """One sentence for each way in which a run ends. The conclusion comes from code, and so does the sentence."""
 MAX_ANNOTATIONS = 10
+LOW_CACHE_SHARE = 0.5
 """Per level: GitHub shows ten errors and ten warnings of a step and drops the rest in silence."""
 _MAX_PATCH = 200_000  # a summary has room for 1 MiB
 _MAX_LISTED = 300
@@ -167,6 +168,12 @@ def annotations_of(report: RunReport) -> tuple[Annotation, ...]:
     errors = [Annotation(level="error", text=_sentence(f), place=f.place) for f in found if f.blocks]
     warned = [Annotation(level="warning", text=_sentence(f), place=f.place) for f in found if not f.blocks]
     warned += [Annotation(level="warning", text=warning) for warning in report.warnings]
+    used = report.transcript
+    share = used.cache_share if used else None
+    if used is not None and share is not None and share < LOW_CACHE_SHARE and used.turn_count > 3:
+        low = f"Only {100 * share:.0f} % of the input came from the cache, from the third turn on; the rest was paid whole."
+        gateway = "Usual causes: a gateway (`base_url`) that changes requests, more than five minutes between turns."
+        warned.append(Annotation(level="warning", text=f"{low} {gateway}"))
     if report.ending.conclusion.exit_code and not errors:
         text = f"{report.ending.conclusion.value}: {report.ending.reason or SENTENCES[report.ending.conclusion]}"
         errors.append(Annotation(level="error", text=text))
@@ -230,7 +237,9 @@ def _patch(patch: KeptPatch) -> str:
 def _cost(report: RunReport) -> str:
     if report.transcript is None:
         return f"No model calls. {report.seconds:.0f} s."
-    return f"{code(report.transcript.llm_id or 'unknown')}: {spent(report.transcript)}; {report.seconds:.0f} s."
+    share = report.transcript.cache_share
+    cached = "" if share is None else f" ({100 * share:.0f} % of the input from the third turn on)"
+    return f"{code(report.transcript.llm_id or 'unknown')}: {spent(report.transcript)}{cached}; {report.seconds:.0f} s."
 
 
 def _sentence(finding: Finding) -> str:

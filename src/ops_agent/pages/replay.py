@@ -103,18 +103,11 @@ def replay_page(record: RunRecord) -> str:
         ticks=ticks,
         turns=turns,
         usage=usage,
-        cache_share=cache_share(record.transcript) if record.transcript else None,
+        cache_share=record.transcript.cache_share if record.transcript else None,
         ending=record.transcript.ending if record.transcript else None,
         evidence=_evidence(record.transcript.ending) if record.transcript and record.transcript.ending else (),
         notes=[event for event in record.events if event.kind in ("notice", "warning", "error")],
     )
-
-
-def cache_share(transcript: Transcript) -> float | None:
-    """The share of the input from the third turn on that was read from the cache; None for shorter conversations."""
-    late = [turn.usage for turn in transcript.turns if isinstance(turn, LlmReply)][2:]
-    total = sum(usage.sent_tokens + usage.cache_read_tokens for usage in late)
-    return sum(usage.cache_read_tokens for usage in late) / total if total else None
 
 
 @cache
