@@ -171,7 +171,7 @@ def annotations_of(report: RunReport) -> tuple[Annotation, ...]:
     used = report.transcript
     share = used.cache_share if used else None
     if used is not None and share is not None and share < LOW_CACHE_SHARE and used.turn_count > 3:
-        low = f"Only {100 * share:.0f} % of the input came from the cache, from the third turn on; the rest was paid whole."
+        low = f"Only {100 * share:.0f} % of the input came from the cache from the third turn on."
         gateway = "Usual causes: a gateway (`base_url`) that changes requests, more than five minutes between turns."
         warned.append(Annotation(level="warning", text=f"{low} {gateway}"))
     if report.ending.conclusion.exit_code and not errors:
