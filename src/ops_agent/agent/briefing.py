@@ -111,10 +111,12 @@ def task_prompt(
     workflows_as_patch: bool = False,
     messages: tuple[str, ...] = (),
     pages: tuple[Standard, ...] = (),
+    code: Sequence[tuple[str, str]] = (),
+    left: int = 0,
 ) -> str:
-    """The issue, what the caller adds and the repository map, each in its fence. `workflows_as_patch`: the token may
-    not write workflow files. `messages`: what rulesets want of a commit's message.
-    `pages`: standards that are material.
+    """The issue, what the caller adds, the repository map and the `code` in view (heading and text; `left` more files
+    are not), each in its fence. `workflows_as_patch`: the token may not write workflow files. `messages`: what rulesets
+    want of a commit's message. `pages`: standards that are material.
     """
     return fill(
         "agent/prompts/task.md",
@@ -124,6 +126,8 @@ def task_prompt(
         repository=item.target.full_name,
         base_branch=plain_name(item.base_branch),
         map=fenced(boundary, repository_map),
+        code="\n".join(fenced_text(boundary, heading, text) for heading, text in code),
+        not_shown=left,
         pitfalls=pitfalls,
         workflows_as_patch=workflows_as_patch,
         messages=messages,
@@ -152,17 +156,23 @@ def _item(item: WorkItem) -> dict[str, Any]:
 
 
 def repository_map(
-    layout: Layout, paths: Collection[str], read: Callable[[str], bytes], merges: Sequence[MergeEffect] = ()
+    layout: Layout,
+    paths: Collection[str],
+    read: Callable[[str], bytes],
+    merges: Sequence[MergeEffect] = (),
+    shown: Collection[str] = (),
 ) -> dict[str, Any]:
     """A page that saves the agent a search: roots with environments and locked providers, blocks by Terraform file,
-    workflows, and how many other files each directory has. Bounded; names escaped.
+    workflows, and how many other files each directory has. Bounded; names escaped. Files `shown` whole are not listed.
     """
-    held = _terraform_files(layout, paths)
-    counts = Counter(p.split("/")[0] + "/" if "/" in p else p for p in set(paths) - set(held) - set(layout.workflows))
+    held = [path for path in _terraform_files(layout, paths) if path not in shown]
+    workflows = [path for path in layout.workflows if path not in shown]
+    others = set(paths) - set(held) - set(workflows) - set(shown)
+    counts = Counter(p.split("/")[0] + "/" if "/" in p else p for p in others)
     found: dict[str, Any] = {
         "roots": [_root(r, paths, read) for r in layout.roots[:MAX_DIRECTORIES]],
         "terraform_files": {plain_name(p): _blocks(read(p)) for p in held[:MAX_FILES]},
-        "workflows": [plain_name(p) for p in layout.workflows[:MAX_DIRECTORIES]],
+        "workflows": [plain_name(p) for p in workflows[:MAX_DIRECTORIES]],
         "applied_by": [_effect(effect) for effect in merges[:MAX_DIRECTORIES]],
         "other_files_by_directory": {plain_name(n): c for n, c in sorted(counts.most_common(MAX_DIRECTORIES))},
     }

@@ -57,7 +57,7 @@ def read(
         if room <= 0:
             missing[path] = f"not shown: one call shows {MAX_CHARACTERS:,} characters; read it in another"
             continue
-        text, notes = _part(content, offset, limit)
+        text, notes = part(content, offset, limit)
         if len(text) > room:
             text = text[:room]
             notes.append(f"cut after {room:,} characters")
@@ -68,7 +68,7 @@ def read(
     return Answer({"not_read": missing} if missing else {}, tuple(texts))
 
 
-def _part(content: bytes, offset: int, limit: int) -> tuple[str, list[str]]:
+def part(content: bytes, offset: int = 1, limit: int = MAX_LINES) -> tuple[str, list[str]]:
     """The lines that are asked for, and what is odd about them."""
     text, notes = _decoded(content)
     lines = StringIO(text, newline="\n").readlines()

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from ops_agent.agent.briefing import BOUNDARY_PREFIX, repository_map, system_prompt, task_prompt
+from ops_agent.agent.code import code_in_view
 from ops_agent.agent.pitfalls import pitfalls_of_text
 from ops_agent.agent.standards import standards_for
 from ops_agent.config.settings import Settings
@@ -75,6 +76,7 @@ def brief(
     require_environments(settings.environments, layout)
     standards, others = standards_for(settings.standards, paths, base.read, words_of(item), shared)
     pitfalls = pitfalls_of_text(words_of(item))
+    code = code_in_view(layout, paths, base.read, words_of(item), merges)
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)
     world.reporter.line(f"standards: {', '.join(f'{s.id} ({s.source})' for s in standards)}")
     unavailable = tuple(sentence for source in shared for sentence in source.unavailable)
@@ -95,13 +97,15 @@ def brief(
             task_prompt(
                 item,
                 boundary,
-                repository_map(layout, paths, base.read, merges),
+                repository_map(layout, paths, base.read, merges, code.paths),
                 settings.infra_context,
                 others,
                 pitfalls=tuple(one.line for one in pitfalls),
                 workflows_as_patch=abilities is not None and abilities.workflows is False,
                 messages=messages,
                 pages=tuple(s for s in standards if s.is_material),
+                code=code.files,
+                left=code.left,
             )
         ),
         boundary=boundary,
