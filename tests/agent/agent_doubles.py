@@ -13,10 +13,11 @@ from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import ScratchTree, scratch_tree
 from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
-from ops_agent.agent.workbench import Workbench
+from ops_agent.agent.workbench import ToolRefusal, Workbench
 from ops_agent.guard.paths import path_refusal
 from ops_agent.model.conversation import LlmReply, StopReason, ToolCall, ToolResult, Usage
 from ops_agent.model.policy import Limits, Policy
+from ops_agent.model.terraform import DescribedType
 from ops_agent.terraform.layout import discover_layout
 
 BOUNDARY = "B" + "0123456789abcdef" * 2
@@ -125,6 +126,18 @@ def reply(*calls: ToolCall, text: str = "", stop: StopReason | None = None, usag
     )
 
 
+def described(type_: str, data: bool) -> DescribedType:
+    if type_ not in BLOCKS:
+        raise ToolRefusal(f"no provider has `{type_[:100]}`; there are {', '.join(BLOCKS)}")
+    return DescribedType(
+        source="registry.terraform.io/hashicorp/aws", block=BLOCKS[type_], forces=frozenset({("name",)})
+    )
+
+
+BLOCKS: dict[str, Any] = {"aws_sqs_queue": {"attributes": {"name": {"type": "string", "optional": True}}}}
+"""Schemas by type."""
+
+
 @contextmanager
 def bench(
     files: Mapping[str, bytes] | None = None,
@@ -142,6 +155,7 @@ def bench(
                 refuse=lambda path, content: path_refusal(path, content, Policy(), layout),
                 settle=lambda paths: {},
                 check=lambda: {"passed": True},
+                describe=described,
                 clock=clock or FakeClock(),
                 standards={"aws-s3": "No public buckets."},
                 criteria=("AC1",),

@@ -21,7 +21,7 @@ from ops_agent.model.errors import ToolchainError
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.policy import Policy
-from ops_agent.model.terraform import FetchedModules
+from ops_agent.model.terraform import DescribedType, FetchedModules
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.run.converse import Conversation
 from ops_agent.terraform.layout import discover_layout
@@ -107,6 +107,13 @@ class Engine:
             else:
                 found.append((check, self.plans.get(name, OfflinePlan(document=NOTHING))))
         return found
+
+    def describe(self, workspace: Any, type_: str, *, data: bool) -> DescribedType | tuple[str, ...]:
+        self.ran.append(f"describe {type_}")
+        known = {"attributes": {"name": {"type": "string", "required": True}}}
+        return (
+            DescribedType(source="aws", block=known, why="no plan") if type_ == "aws_sqs_queue" else ("aws_sqs_queue",)
+        )
 
     def _result(self, name: str, subject: str, side: str = "") -> CheckResult:
         self.ran.append(f"{side}{name}")

@@ -17,7 +17,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, FINISH, NASTY, NO_OPT_IN, SMALL, bench, call, replaced, reply, wrote
+from agent.agent_doubles import (
+    BOUNDARY,
+    FINISH,
+    NASTY,
+    NO_OPT_IN,
+    SMALL,
+    bench,
+    call,
+    described,
+    replaced,
+    reply,
+    wrote,
+)
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
@@ -70,6 +82,7 @@ _work = st.one_of(
     st.builds(
         lambda n, a: ToolCall(id="x", name=n, arguments=a), _soup, st.none() | st.dictionaries(_soup, _soup, max_size=3)
     ),
+    st.builds(lambda n, t: call(n, type=t), st.sampled_from(["describe", "describe_data"]), _soup),
     st.just(call("check")),
     st.builds(
         lambda f, w, r: call("dispute", finding=f, where=w, reason=r),
@@ -141,6 +154,7 @@ def play(said: list[LlmReply]) -> None:
                 scratch=scratch,
                 refuse=lambda path, content: path_refusal(path, content, Policy(), LAYOUT),
                 settle=lambda paths: {"changed": list(scratch.change_set().paths)},
+                describe=described,
                 check=lambda: {"changed": list(scratch.change_set().paths)},
                 clock=clock,
             )

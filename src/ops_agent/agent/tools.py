@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ops_agent.agent.checking import check
+from ops_agent.agent.describing import describe, describe_data
 from ops_agent.agent.disputing import dispute
 from ops_agent.agent.ending import ask_for_info, declare_infeasible, finish, propose_split
 from ops_agent.agent.evidence import assert_
@@ -22,6 +23,8 @@ TOOLS: tuple[Callable[..., Any], ...] = (
     read,
     search,
     read_standard,
+    describe,
+    describe_data,
     edit,
     move,
     delete,

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from ops_agent.model.conversation import Assertion, CriterionAnswer
 from ops_agent.model.finding import Dispute, Finding
 from ops_agent.model.ports import Clock, Scratch
+from ops_agent.model.terraform import DescribedType
 
 STRICT = ConfigDict(extra="forbid", strict=True, str_max_length=1_200_000)
 
@@ -52,8 +53,9 @@ class Answer:
 @dataclass(slots=True)
 class Workbench:
     """What the tools of one conversation work on. `settle` formats, pins and judges after an edit of these paths, and
-    answers with facts for the llm. `standards` are texts by id; `criteria` the ids of the issue's acceptance criteria,
-    `threads` those of the review's threads; `writes` counts the writes that changed something, `refused` says by path
+    answers with facts for the llm; `describe` says what the provider knows of a type (True: of a data source), and
+    raises ToolRefusal. `standards` are texts by id; `criteria` the ids of the issue's acceptance criteria, `threads`
+    those of the review's threads; `writes` counts the writes that changed something, `refused` says by path
     why others were not made. `check` is the tool's, `look` tries evidence, `findings` are those of the change as it is
     now; `checked_at` is `writes` at the last check. What `finish` was given last: `declared` by field, `answers` by
     criterion, `replies` by thread, `justified` by rule and place; `asked` are what it was sent back for already.
@@ -63,12 +65,14 @@ class Workbench:
     refuse: WriteRefusal
     settle: Callable[[Sequence[str]], dict[str, Any]]
     check: Callable[[], dict[str, Any]]
+    describe: Callable[[str, bool], DescribedType]
     clock: Clock
     standards: Mapping[str, str] = field(default_factory=dict)
     criteria: tuple[str, ...] = ()
     threads: tuple[str, ...] = ()
     replies: dict[str, str] = field(default_factory=dict)
     checks_left: int = 25
+    descriptions_left: int = 30
     writes: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)

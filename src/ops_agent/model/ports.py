@@ -26,7 +26,14 @@ from ops_agent.model.event import (
 from ops_agent.model.finding import Place
 from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.review import FailedCheck, Review, ReviewThread
-from ops_agent.model.terraform import EngineWish, Environment, FetchedModules, TerraformRoot, TerraformTarget
+from ops_agent.model.terraform import (
+    DescribedType,
+    EngineWish,
+    Environment,
+    FetchedModules,
+    TerraformRoot,
+    TerraformTarget,
+)
 from ops_agent.model.verification import CheckResult
 from ops_agent.model.wiki import WikiAnswer
 from ops_agent.model.workflow import LintEntries
@@ -412,6 +419,11 @@ class Terraform(Protocol):
 
         A check fails when a plan with the account would fail too. What cannot be planned offline is not the change's
         fault: the check is not run, and says why.
+        """
+
+    def describe(self, workspace: TerraformWorkspace, type_: str, *, data: bool) -> DescribedType | tuple[str, ...]:
+        """What the provider says of a type of resource, or of data source; the nearest types that it has when it does
+        not have this one. `workspace` is of the base, without a lease and after init.
         """
 
 

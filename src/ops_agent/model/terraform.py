@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from ops_agent.model.finding import Place
 
@@ -298,3 +298,16 @@ class FetchedModules:
             by_source = {**part.by_source, **by_source}
             by_call.update(part.by_call)
         return cls(files=files, by_source=by_source, by_call=by_call)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribedType:
+    """A type of resource or data source in the provider's own words: the provider's address, and the block of its
+    schema as `providers schema -json` has it. `forces` are the paths of arguments whose change replaces the resource;
+    None when that could not be found out, and `why`.
+    """
+
+    source: str
+    block: Mapping[str, Any]
+    forces: frozenset[tuple[str, ...]] | None = None
+    why: str = ""

@@ -216,7 +216,7 @@ def _providers(difference: Difference, found: Json) -> dict[str, Json]:
         aliases[address] = {}
         if not source.startswith(_BUILT_IN):
             schema = inside(difference.head.schemas, source, "provider", "block")
-            block = _provider(members(schema), members(evaluated.get(key)), key)
+            block = silent_provider(members(schema), members(evaluated.get(key)), key)
             local, alias = f"p{_digest(source)}", f"c{_digest(json.dumps(block, sort_keys=True))}"
             aliases[address] = {"provider": f"{local}.{alias}"}
             found.setdefault("terraform", {}).setdefault("required_providers", {})[local] = {"source": source}
@@ -242,7 +242,7 @@ def _lifecycle(difference: Difference, address: str, names: Mapping[str, str]) -
     return {name: value for name, value in found.items() if value != [] and name != "prevent_destroy"}
 
 
-def _provider(schema: Json, given: Json, key: str) -> Json:
+def silent_provider(schema: Json, given: Json, key: str) -> Json:
     """A provider block that asks nobody: dummy keys, no checks, and a place that does not answer for every service."""
     if key.partition(".")[0] != "aws":
         return {}

@@ -77,6 +77,7 @@ class Conversation:
             refuse=lambda path, content: path_refusal(path, content, settings.policy, briefing.layout),
             settle=self._examiner.settle,
             check=self._examiner.check,
+            describe=self._examiner.describe,
             clock=world.clock,
             standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
             criteria=briefing.criteria,

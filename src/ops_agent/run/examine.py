@@ -19,6 +19,7 @@ from ops_agent.pages.fragments import counted
 from ops_agent.plan.evidence import Look, look_at
 from ops_agent.run.check import Checks
 from ops_agent.run.continued import Continued, Judging
+from ops_agent.run.describe import Types
 from ops_agent.run.judge import judge_plans, judge_sources, pin_actions, readers
 from ops_agent.run.target import BasePlans
 
@@ -41,13 +42,15 @@ class Examiner:
         """
         self._world, self._settings, self._scratch, self._judging = world, settings, scratch, judging
         self._labels, self._pitfalls = briefing.labels_by_writers, {*briefing.pitfalls}
-        self._checks = Checks(world, settings, scratch, plans)
+        self._checks, self._types = Checks(world, settings, scratch, plans), Types(world, settings, scratch, plans)
+        self.describe = self._types.describe
         self._disputes = disputes
         self._judged: tuple[str, Verdict, str] | None = None
         self._formed = ""
         self._told = set[tuple[str, str, str]]()
 
     def close(self) -> None:
+        self._types.close()
         self._checks.close()
 
     def settle(self, paths: Sequence[str]) -> dict[str, Any]:

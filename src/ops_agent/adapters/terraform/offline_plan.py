@@ -22,7 +22,9 @@ from ops_agent.adapters.terraform.processes import Capped, ChildResult
 from ops_agent.adapters.terraform.workspace import Workspace
 from ops_agent.model.finding import Finding
 from ops_agent.model.plan import OfflinePlan
+from ops_agent.model.terraform import DescribedType
 from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.plan.describing import find_type, forced, near, probe
 from ops_agent.plan.literals import Difference, configuration, difference, state, stated, whole
 from ops_agent.plan.offline import offline_plan
 from ops_agent.plan.sides import Item, Place, Side, mocked_test, provider_outputs, read_side
@@ -113,6 +115,30 @@ def _generated(workspace: Workspace, name: str) -> tuple[Path, str]:
     text = lock.read_text() if lock.is_file() else ""
     (directory / LOCK_FILE).write_text(text)
     return directory, text
+
+
+def described(workspace: Workspace, seen: Seen, type_: str, *, data: bool) -> DescribedType | tuple[str, ...]:
+    """A type by the provider's schema, with what forces a replacement by the plan of a probe; else types like it."""
+    if not seen.schemas:
+        seen.schemas.update(_schemas(workspace))
+    if (found := find_type(seen.schemas, type_, data=data)) is None:
+        return near(seen.schemas, type_, data=data)
+    source, schema = found
+    made = DescribedType(source=source, block=schema.get("block") or {})
+    if data:
+        return made
+    directory, _ = _generated(workspace, "probe")
+    configured, stated_ = probe(type_, source, seen.schemas, workspace.region)
+    (directory / "main.tf.json").write_text(configured)
+    (directory / "terraform.tfstate").write_text(stated_)
+    workspace.sandbox.hand_over(workspace.cell)
+    plan_file = workspace.cell.out / "probe.tfplan"
+    result, lines = _run(workspace, commands.plan_literals(out=plan_file), directory)
+    if result.returncode not in (0, 2):
+        return replace(made, why=" ".join(_why(lines, result).split())[:200])
+    shown, answer = _run(workspace, commands.show(plan_file, json=True), directory)
+    plan_file.unlink(missing_ok=True)
+    return replace(made, forces=forced(answer[0]) if shown.returncode == 0 and answer else None)
 
 
 def _not_mocked(statements: Statements) -> str:

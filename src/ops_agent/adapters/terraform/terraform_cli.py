@@ -27,7 +27,7 @@ from ops_agent.adapters.terraform.engine import (
     read_engine,
 )
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess, RemoteModules
-from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, plan_offline
+from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, described, plan_offline
 from ops_agent.adapters.terraform.placeholders import placeholders
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import Providers, locked_configuration
@@ -38,7 +38,7 @@ from ops_agent.model.errors import ToolchainError
 from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import CredentialLease, TerraformWorkspace
-from ops_agent.model.terraform import EngineWish, FetchedModules, TerraformRoot, TerraformTarget
+from ops_agent.model.terraform import DescribedType, EngineWish, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.plan.sides import Side
 from ops_agent.terraform.buckets import named_buckets, needs_path_style, state_buckets
@@ -291,6 +291,10 @@ class TerraformCli:
         own = [one for one in workspaces if isinstance(one, Workspace)]
         sides = [base if isinstance(base, Side | str) else Side() for base in bases]
         return plan_offline(own, sides, self._seen(own))
+
+    def describe(self, workspace: TerraformWorkspace, type_: str, *, data: bool) -> DescribedType | tuple[str, ...]:
+        (own,) = [one for one in (workspace,) if isinstance(one, Workspace)]
+        return described(own, self._seen([own]), type_, data=data)
 
     def _seen(self, workspaces: Sequence[Workspace]) -> Seen:
         return self._once(f"seen {workspaces[0].target.root.path}", Seen)
