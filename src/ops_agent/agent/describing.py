@@ -23,7 +23,7 @@ def describe(bench: Workbench, type: _Type) -> Answer:  # noqa: A002 - the llm r
 
 
 def describe_data(bench: Workbench, type: _Type) -> Answer:  # noqa: A002
-    """The same of a data source."""
+    """Arguments and blocks of a data source, as `describe` gives those of a resource type."""
     return _described(bench, type, data=True)
 
 
