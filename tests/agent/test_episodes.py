@@ -84,6 +84,7 @@ _work = st.one_of(
     ),
     st.builds(lambda n, t: call(n, type=t), st.sampled_from(["describe", "describe_data"]), _soup),
     st.just(call("check")),
+    st.builds(lambda a: call("find_references", address=a), st.sampled_from(["var.name", "aws_sqs_queue.q"]) | _soup),
     st.builds(
         lambda f, w, r: call("dispute", finding=f, where=w, reason=r),
         st.sampled_from(["actionlint/error", "terraform/foreign-region"]) | _soup,

@@ -16,12 +16,14 @@ from ops_agent.agent.disputing import dispute
 from ops_agent.agent.ending import ask_for_info, declare_infeasible, finish, propose_split
 from ops_agent.agent.evidence import assert_
 from ops_agent.agent.reading import list_, read, read_standard, search
+from ops_agent.agent.referring import find_references
 from ops_agent.agent.writing import delete, edit, move
 
 TOOLS: tuple[Callable[..., Any], ...] = (
     list_,
     read,
     search,
+    find_references,
     read_standard,
     describe,
     describe_data,
