@@ -32,6 +32,9 @@ def briefing(
     world: Any = SimpleNamespace(
         redact=lambda text: text.replace("s3cr3t", "***"),
         reporter=SimpleNamespace(line=lambda _: None, annotate=lambda *_: None),
+        cloud=SimpleNamespace(unplanned_reason=lambda _: None),
+        pull_requests=SimpleNamespace(open_with_prefix=lambda *_: (), files=lambda *_: ()),
+        issues=SimpleNamespace(sub_issues=lambda _: ()),
     )
     base = MemoryTree(SMALL if files is None else files)
     made = brief(world, settings_with(**settings), item or work_item(), base, abilities, messages, shared)

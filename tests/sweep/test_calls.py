@@ -37,6 +37,7 @@ PROGRESS = f"PATCH {_REPO}/issues/comments/{{comment_id}}"
 PIN = (f"GET {_REPO}/git/ref/{{ref}}",)
 ASK_ABILITIES = (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls", f"POST {_REPO}/issues", "GET /apps/{app_slug}")
 ASK_RULES = (f"GET {_REPO}/rules/branches/{{branch}}",)
+BESIDE = (f"GET {_REPO}/pulls",)
 PUBLISH = (
     f"GET {_ISSUE}",
     f"GET {_REPO}/git/ref/{{ref}}",
@@ -84,7 +85,7 @@ ROUND = (
 )
 """What only a review round asks, in its order; of one failed check and one thread."""
 ADVISED = (PROGRESS,)
-CALLS = (*ADMIT, *CLAIM, TREE, *ASK_ABILITIES, *ASK_RULES, ARCHIVE, PROGRESS, *PIN, *ADVISED, *PUBLISH)
+CALLS = (*ADMIT, *CLAIM, TREE, *ASK_ABILITIES, *ASK_RULES, ARCHIVE, *BESIDE, PROGRESS, *PIN, *ADVISED, *PUBLISH)
 """A clean run whose change set holds a workflow with an action by tag (PIN), with a label and a review status. It is
 verified and gets its advice (ADVISED); what leaves the files as they are is not verified again.
 """
@@ -113,6 +114,11 @@ STAGES = (
     ("brief", "the tree and its archive; the archive's own address is one more download", READ_BASE),
     ("brief", "once, before the first call of the llm: what the token may do; refused by design (422)", ASK_ABILITIES),
     ("brief", "the rules for our branch; each ruleset that stands in the way is one request more", ASK_RULES),
+    (
+        "brief",
+        "what else is under way; each open pull request adds one (its files), a parent one (its sub-issues)",
+        BESIDE,
+    ),
     ("progress", "each new phase, and at most every 20 seconds within one", (PROGRESS,)),
     ("wanted", "before a call of the llm, at most every 30 seconds", (f"GET {_ISSUE}",)),
     ("judge", "for each action named by a tag, to pin it; asked once in a run", PIN),

@@ -7,18 +7,23 @@ from collections.abc import Sequence
 
 from ops_agent.agent.briefing import BOUNDARY_PREFIX, repository_map, system_prompt, task_prompt
 from ops_agent.agent.code import code_in_view
+from ops_agent.agent.facts import Facts, repository_facts, work_facts
 from ops_agent.agent.pitfalls import pitfalls_of_text
 from ops_agent.agent.standards import standards_for
 from ops_agent.config.settings import Settings
+from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.tree import source_tree
 from ops_agent.model.conversation import Briefing, SharedStandards
-from ops_agent.model.errors import ConfigError, NotPermitted
+from ops_agent.model.errors import ConfigError, GitHubError, NotPermitted
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BaseTree, TokenAbilities, World
 from ops_agent.model.terraform import Layout
 from ops_agent.model.work_item import WorkItem
 from ops_agent.run.branch_rules import NO_RULES, REMEDY, BranchRules
 from ops_agent.run.judge import merge_effects
+from ops_agent.terraform.modules import is_configuration
+
+_MOST_PULL_REQUESTS = 15
 
 
 def require_environments(wanted: tuple[str, ...], layout: Layout) -> None:
@@ -69,13 +74,14 @@ def brief(
     `shared` are standards from outside of the repository; of one id the first source counts.
     Raises what reading the base tree raises.
     """
-    entries = base.entries()
+    entries, sources = base.entries(), source_tree(base, settings.policy)
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)
-    layout = source_tree(base, settings.policy).layout
+    layout = sources.layout
     merges = merge_effects(settings.policy, base, item.base_branch)
     require_environments(settings.environments, layout)
     standards, others = standards_for(settings.standards, paths, base.read, words_of(item), shared)
     pitfalls = pitfalls_of_text(words_of(item))
+    facts = {**repository_facts(sources, words_of(item), world.cloud.unplanned_reason), **_work(world, settings, item)}
     code = code_in_view(layout, paths, base.read, words_of(item), merges)
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)
     world.reporter.line(f"standards: {', '.join(f'{s.id} ({s.source})' for s in standards)}")
@@ -97,7 +103,7 @@ def brief(
             task_prompt(
                 item,
                 boundary,
-                repository_map(layout, paths, base.read, merges, code.paths),
+                repository_map(layout, paths, base.read, merges, code.paths) | facts,
                 settings.infra_context,
                 others,
                 pitfalls=tuple(one.line for one in pitfalls),
@@ -113,6 +119,29 @@ def brief(
         criteria=tuple(criterion.id for criterion in item.request.criteria),
         labels_by_writers=item.labels_by_writers,
     )
+
+
+def _work(world: World, settings: Settings, item: WorkItem) -> Facts:
+    """The work beside this item, asked for before the llm is paid. A failure is a warning: the run goes on without.
+
+    One request for the open pull requests, one for each of the newest, and one for the sub-issues of a parent.
+    """
+    try:
+        repository, mine = item.target.full_name, f"{settings.branch_prefix}{item.issue.ref.number}"
+        others = [p for p in world.pull_requests.open_with_prefix(repository, "") if p.head_branch != mine]
+        touched = [
+            (pull, [path for path in world.pull_requests.files(repository, pull.number) if _counts(path)])
+            for pull in others[:_MOST_PULL_REQUESTS]
+        ]
+        siblings = world.issues.sub_issues(item.parent) if item.parent is not None else ()
+        return work_facts(item, siblings, touched)
+    except GitHubError as error:
+        world.reporter.annotate("warning", f"What else is under way could not be found out: {error}")
+        return {}
+
+
+def _counts(path: str) -> bool:
+    return is_configuration(path) or path.endswith((".tfvars", ".hcl")) or is_workflow(path)
 
 
 def words_of(item: WorkItem) -> str:
